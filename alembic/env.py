@@ -1,0 +1,38 @@
+"""Runs migrations on the database of DATABASE_URL, one process at a time."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+from alembic import context
+from app.db.migrate import open_for_migration
+from app.settings import get_settings
+from app.tables import metadata
+
+LOCK_KEY = 7_110_513_904_826_001
+
+
+def run(connection: Connection) -> None:
+    on_sqlite = connection.dialect.name == "sqlite"
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        user_module_prefix="base.",
+        render_as_batch=on_sqlite,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        if not on_sqlite:
+            connection.execute(text("SET LOCAL lock_timeout = '3s'"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+        context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    with open_for_migration(get_settings().database_url) as opened:
+        run(opened)

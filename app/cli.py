@@ -1,0 +1,150 @@
+"""The `crispsync` command; wiring only. Each verb imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+website_option = click.option("--website", "website_id", help="Crisp's website id; default: all.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+wait_option = click.option("--wait", is_flag=True, help="Work in the foreground, with progress.")
+
+
+class OneSentence(click.Group):
+    """Expected errors end in one sentence on stderr and their exit code, never in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from app.errors import CrispsyncError
+
+        try:
+            return super().invoke(ctx)
+        except CrispsyncError as error:
+            click.echo(f"crispsync: {error.message}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="crispsync")
+def main() -> None:
+    """A Crisp website's people, conversations and messages, per contact and per company."""
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to this version; also done by serve and worker at start."""
+    from app.commands import database
+
+    click.echo(database.migrate())
+
+
+@main.command()
+@click.argument("website_id")
+def connect(website_id: str) -> None:
+    """Verify with Crisp that the plugin is installed on WEBSITE_ID, and save it."""
+    from app.commands import websites
+
+    click.echo(websites.connect(website_id))
+
+
+@main.command()
+@click.argument("website_id")
+@click.option("--erase", is_flag=True, help="Erase everything stored of it, too.")
+def disconnect(website_id: str, erase: bool) -> None:
+    """Stop everything for WEBSITE_ID; its data is kept unless --erase."""
+    from app.commands import websites
+
+    click.echo(websites.disconnect(website_id, erase=erase))
+
+
+@main.command("websites")
+@json_option
+def list_websites(as_json: bool) -> None:
+    """The connected websites."""
+    from app.commands import websites
+
+    click.echo(websites.describe(as_json=as_json))
+
+
+@main.command()
+@click.option("--full", "kind", flag_value="full", help="All people and conversations.")
+@click.option("--incremental", "kind", flag_value="incremental", help="What changed since.")
+@website_option
+@wait_option
+@click.option(
+    "--accept-removals",
+    is_flag=True,
+    help="With --full: believe removals also when they are more than 2 %.",
+)
+def sync(kind: str | None, website_id: str | None, wait: bool, accept_removals: bool) -> None:
+    """Pull from Crisp: --full or --incremental."""
+    from app.commands import syncs
+    from app.errors import Refused
+
+    if kind is None:
+        raise Refused("Say which: crispsync sync --full or crispsync sync --incremental.")
+    sys.exit(syncs.sync(kind, website_id, wait=wait, accept_removals=accept_removals))
+
+
+@main.command()
+@click.option("--from", "from_text", required=True, metavar="DATE", help="2026-01-31, included.")
+@click.option("--to", "to_text", required=True, metavar="DATE", help="2026-02-28, included.")
+@website_option
+@click.option("--preview", is_flag=True, help="Only tell what it would cost.")
+@wait_option
+def backfill(
+    from_text: str, to_text: str, website_id: str | None, preview: bool, wait: bool
+) -> None:
+    """Pull the conversations last updated between two dates."""
+    from app.commands import syncs
+
+    sys.exit(syncs.backfill(from_text, to_text, website_id, preview=preview, wait=wait))
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+def serve(host: str, port: int) -> None:
+    """The pages; the jobs too when REDIS_URL is unset."""
+    from app.commands import server
+
+    server.serve(host, port)
+
+
+@main.command()
+def worker() -> None:
+    """The jobs, through Redis; needs REDIS_URL."""
+    from app.commands import server
+
+    server.work()
+
+
+@main.command()
+@click.option("--port", default=8010, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--seed", default=1, show_default=True)
+@click.option("--people", default=300, show_default=True, type=click.IntRange(0))
+@click.option("--conversations", default=900, show_default=True, type=click.IntRange(0))
+@click.option("--delay-ms", default=0.0, help="Every answer takes this long.")
+@click.option("--changes-per-request", default=0, help="Rows that change between two requests.")
+@click.option("--quota", type=click.IntRange(1), help="Requests a day before 423.")
+@click.option("--live", default=0.0, metavar="N", help="Changes a minute.")
+def sandbox(port: int, seed: int, people: int, conversations: int, **options: Any) -> None:
+    """A Crisp in the box: REST, seeded, with faults on demand."""
+    from app.sandbox.serve import run
+
+    given = {name: value for name, value in options.items() if value}
+    run("127.0.0.1", port, seed, people, conversations, **given)
+
+
+@main.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Each website's last runs and counts, and the day's quota."""
+    from app.commands import status as commands
+
+    click.echo(commands.describe(as_json=as_json))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Times: everything inside is UTC; Crisp speaks epoch milliseconds (crisp/REFERENCE.md section 3)."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Crisp opened in 2015; imported history may be older. What lies outside is a wrong unit or a typing error.
+EARLIEST_MS = 631_152_000_000  # 1990-01-01
+LATEST_MS = 4_102_444_800_000  # 2100-01-01
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def now_ms() -> int:
+    """This machine's clock, epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
+def from_ms(value: object) -> datetime | None:
+    """Epoch ms to UTC; None for anything that is no time between 1990 and 2100."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not EARLIEST_MS <= value < LATEST_MS:  # also false for NaN
+        return None
+    return EPOCH + timedelta(milliseconds=int(value))
+
+
+def to_ms(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def iso_ms(ms: int) -> str:
+    """Epoch ms as Crisp's query parameters want it: `2018-03-01T17:00:00.000Z`."""
+    return (EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"

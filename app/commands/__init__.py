@@ -1,0 +1,1 @@
+"""What the verbs of the command line do; imported when a verb runs, since imports take seconds."""

@@ -1,0 +1,103 @@
+"""`crispsync serve` and `crispsync worker`."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+
+import click
+
+from app.db.migrate import upgrade
+from app.db.runner_lock import try_runner_lock
+from app.errors import Conflict, Refused
+from app.logs import configure_logs
+from app.settings import Settings, get_settings
+
+GRACE_SECONDS = 20
+REDIS_RETRY_SECONDS = 3.0
+
+
+def serve(host: str, port: int) -> None:
+    """Until SIGTERM or SIGINT. Raises Refused, Conflict, DatabaseTooNew."""
+    settings = get_settings()
+    _require_loopback(host)
+    with try_runner_lock(settings.database_url) as alone:
+        if not alone and settings.redis_url is None:
+            raise Conflict(
+                "Another crispsync is working on this SQLite file: stop it first, or use PostgreSQL "
+                "for more than one process."
+            )
+        listening = _listen(host, port)
+        upgrade(settings.database_url)
+        _serve_on(listening, settings)
+
+
+def _serve_on(listening: socket.socket, settings: Settings) -> None:
+    import uvicorn
+
+    configure_logs()
+    # Named, not imported: app never imports workers.
+    factory = "app.main:create" if settings.redis_url else "workers.embedded:create"
+    host, port = listening.getsockname()[:2]
+    click.echo(f"crispsync serves http://{host}:{port}")
+    config = uvicorn.Config(
+        factory,
+        factory=True,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _require_loopback(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise Refused(
+            f"The pages have no login yet, so they are served on this machine only: {host} is no "
+            "loopback address (127.0.0.1)."
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise Conflict(
+            f"Port {port} cannot be used: {error.strerror}. Choose another: --port"
+        ) from None
+    listening.listen(128)
+    return listening
+
+
+def work() -> None:
+    """Until SIGTERM or SIGINT; starts again when Redis was away. Raises Refused without REDIS_URL."""
+    settings = get_settings()
+    if settings.redis_url is None:
+        raise Refused("REDIS_URL is not set: without Redis the jobs run inside crispsync serve.")
+    upgrade(settings.database_url)
+    configure_logs()
+    from arq.utils import import_string
+    from arq.worker import run_worker
+    from redis.exceptions import RedisError
+
+    # arq ends its worker when Redis goes; nothing is lost, so wait and begin again.
+    while True:
+        try:
+            run_worker(import_string("workers.main.WorkerSettings"))
+        except (RedisError, OSError) as error:
+            click.echo(
+                f"crispsync: Redis is away ({type(error).__name__}); trying again.", err=True
+            )
+            time.sleep(REDIS_RETRY_SECONDS)
+        else:
+            return

@@ -1,0 +1,105 @@
+"""`crispsync status`: is everything in order, in one look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.commands.database import with_database
+from app.commands.output import as_document
+from app.commands.progress import in_words
+from app.contacts.tables import contacts
+from app.conversations.tables import conversations
+from app.db.session import Database
+from app.settings import Settings
+from app.sync.tables import sync_runs
+from app.sync.usage import read_quota
+from app.websites.tables import websites
+
+
+def describe(*, as_json: bool) -> str:
+    found = with_database(_read)
+    return as_document(found) if as_json else _in_words(found)
+
+
+async def _read(db: Database, settings: Settings) -> dict[str, Any]:
+    quota = await read_quota(db, settings)
+    async with db.read() as connection:
+        rows = (await connection.execute(select(websites).order_by(websites.c.name))).all()
+        found = [await _website(connection, row) for row in rows]
+    return {
+        "websites": found,
+        "quota": {
+            "used": quota.used,
+            "limit": quota.limit,
+            "paused_until": quota.paused_until,
+            "reason": quota.reason,
+        },
+    }
+
+
+async def _website(connection: AsyncConnection, row: Any) -> dict[str, Any]:
+    runs = await connection.execute(
+        select(
+            sync_runs.c.id,
+            sync_runs.c.kind,
+            sync_runs.c.state,
+            sync_runs.c.counts,
+            sync_runs.c.requests,
+            sync_runs.c.error,
+            sync_runs.c.finished_at,
+        )
+        .where(sync_runs.c.website_id == row.id)
+        .order_by(sync_runs.c.created_at.desc())
+        .limit(3)
+    )
+    return {
+        "id": row.id,
+        "name": row.name,
+        "status": row.status,
+        "attention": row.attention,
+        "contacts": await _count(connection, contacts, row.id),
+        "conversations": await _count(connection, conversations, row.id),
+        "unmatched": await _count(
+            connection, conversations, row.id, conversations.c.contact_id.is_(None)
+        ),
+        "messages_due": await _count(
+            connection, conversations, row.id, conversations.c.messages_due
+        ),
+        "runs": [dict(run) for run in runs.mappings()],
+    }
+
+
+async def _count(connection: AsyncConnection, table: Any, website_id: str, *where: Any) -> int:
+    return int(
+        await connection.scalar(
+            select(func.count())
+            .select_from(table)
+            .where(table.c.website_id == website_id, table.c.deleted_at.is_(None), *where)
+        )
+        or 0
+    )
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    quota = found["quota"]
+    lines = [f"Quota today: {quota['used']:,} of {quota['limit']:,} requests used."]
+    if quota["paused_until"]:
+        lines.append(f"Nobody asks Crisp before {quota['paused_until']}: {quota['reason']}")
+    if not found["websites"]:
+        lines.append("No website is connected yet: crispsync connect WEBSITE_ID")
+    for website in found["websites"]:
+        lines.append(
+            f"{website['name']} ({website['id']}): {website['status']}; "
+            f"{website['contacts']:,} contacts, {website['conversations']:,} conversations, "
+            f"{website['unmatched']:,} of them unmatched."
+        )
+        if website["attention"]:
+            lines.append(f"  needs attention: {website['attention']}")
+        lines += [
+            f"  {run['kind']}: {run['state']}, {in_words(run['counts'])}. {run['error'] or ''}".rstrip()
+            for run in website["runs"]
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Companies, the names and domains they go by, and who belongs to them since when."""

@@ -1,0 +1,239 @@
+"""Finding or making the companies that profiles name, and who belongs to them since when (SPEC D6, M3).
+
+A company is found by its domain if the profile gives one, else by its normalised name. A profile
+with a domain takes over a company that was so far known by that name alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.companies.tables import companies, company_aliases, contact_companies
+from app.db.base import StoredRow, new_id
+from app.db.upsert import Row, update_rows, upsert
+from app.records import CompanyRef, fold_for_search, normal_company_name
+
+Alias = tuple[str, str]  # ("domain" | "name", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """One profile's word about a company; `named_ms` is Crisp's time of the profile."""
+
+    company: CompanyRef
+    named_ms: int
+
+
+async def resolve_companies(
+    connection: AsyncConnection, website_id: str, namings: Sequence[Naming]
+) -> dict[Alias, str]:
+    """Company id by the key of each reference; makes and renames companies as needed."""
+    # Domains first: they may take over a company known by name, which a bare name then finds.
+    ordered = sorted(namings, key=lambda n: (n.company.domain is None, n.named_ms, n.company.key))
+    owners = await _owners(connection, website_id, ordered)
+    known = await _known(connection, website_id, set(owners.values()))
+    made: dict[str, Row] = {}
+    renamed: dict[str, Row] = {}
+    for naming in ordered:
+        company_id = _find(naming.company, owners, known, made)
+        if company_id is None:
+            company_id = _make(website_id, naming, made)
+        else:
+            _rename(website_id, company_id, naming, known.get(company_id), made, renamed)
+        for alias in _aliases(naming.company):
+            owners.setdefault(alias, company_id)
+    await upsert(
+        connection,
+        companies,
+        sorted(made.values(), key=lambda row: str(row["id"])),
+        key=("website_id", "id"),
+        update=(),
+    )
+    await update_rows(
+        connection,
+        companies,
+        sorted(renamed.values(), key=lambda row: str(row["id"])),
+        key=("website_id", "id"),
+    )
+    await _keep_aliases(connection, website_id, owners)
+    return {naming.company.key: owners[naming.company.key] for naming in ordered}
+
+
+def _aliases(company: CompanyRef) -> list[Alias]:
+    found: list[Alias] = [("domain", company.domain)] if company.domain else []
+    name = normal_company_name(company.name or "")
+    return [*found, ("name", name)] if name else found
+
+
+async def _owners(
+    connection: AsyncConnection, website_id: str, namings: Sequence[Naming]
+) -> dict[Alias, str]:
+    wanted = sorted({alias for naming in namings for alias in _aliases(naming.company)})
+    if not wanted:
+        return {}
+    rows = await connection.execute(
+        select(company_aliases).where(
+            company_aliases.c.website_id == website_id,
+            tuple_(company_aliases.c.kind, company_aliases.c.value).in_(wanted),
+        )
+    )
+    return {(row.kind, row.value): row.company_id for row in rows}
+
+
+async def _known(
+    connection: AsyncConnection, website_id: str, ids: set[str]
+) -> dict[str, StoredRow]:
+    if not ids:
+        return {}
+    rows = await connection.execute(
+        select(companies.c.id, companies.c.name, companies.c.domain, companies.c.named_ms).where(
+            companies.c.website_id == website_id, companies.c.id.in_(sorted(ids))
+        )
+    )
+    return {row.id: row for row in rows}
+
+
+def _find(
+    company: CompanyRef,
+    owners: Mapping[Alias, str],
+    known: Mapping[str, StoredRow],
+    made: Mapping[str, Row],
+) -> str | None:
+    found = owners.get(company.key)
+    if found is not None or company.domain is None or not company.name:
+        return found
+    namesake = owners.get(("name", normal_company_name(company.name)))
+    if namesake is None:
+        return None
+    taken = made[namesake]["domain"] if namesake in made else known[namesake].domain
+    return namesake if taken is None else None
+
+
+def _make(website_id: str, naming: Naming, made: dict[str, Row]) -> str:
+    moment = clock.now()
+    name = naming.company.name or naming.company.domain or ""
+    row: Row = {
+        "website_id": website_id,
+        "id": new_id(),
+        "name": name,
+        "domain": naming.company.domain,
+        "attributes": {},
+        "created_at": moment,
+        "updated_at": moment,
+        "search": fold_for_search(name, naming.company.domain),
+        "named_ms": naming.named_ms,
+    }
+    made[row["id"]] = row
+    return str(row["id"])
+
+
+def _rename(
+    website_id: str,
+    company_id: str,
+    naming: Naming,
+    stored: StoredRow | None,
+    made: Mapping[str, Row],
+    renamed: dict[str, Row],
+) -> None:
+    """The newest profile's name wins; a company known by name alone gets its domain."""
+    current = made.get(company_id) or renamed.get(company_id)
+    if current is None and stored is not None:
+        current = {
+            "website_id": website_id,
+            "id": company_id,
+            "name": stored.name,
+            "domain": stored.domain,
+            "named_ms": stored.named_ms,
+            "search": "",
+            "updated_at": clock.now(),
+        }
+    if current is None:
+        return
+    name, domain = naming.company.name, current["domain"] or naming.company.domain
+    newer = bool(name) and naming.named_ms >= current["named_ms"]
+    if (not newer or name == current["name"]) and domain == current["domain"]:
+        current["named_ms"] = max(current["named_ms"], naming.named_ms if name else 0)
+        return
+    current["name"] = name if newer else current["name"]
+    current["domain"] = domain
+    current["named_ms"] = max(current["named_ms"], naming.named_ms if name else 0)
+    current["search"] = fold_for_search(current["name"], domain)
+    if company_id not in made:
+        renamed[company_id] = current
+
+
+async def _keep_aliases(
+    connection: AsyncConnection, website_id: str, owners: Mapping[Alias, str]
+) -> None:
+    rows = [
+        {"website_id": website_id, "kind": kind, "value": value, "company_id": company_id}
+        for (kind, value), company_id in sorted(owners.items())
+    ]
+    await upsert(connection, company_aliases, rows, key=("website_id", "kind", "value"), update=())
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A contact and the company its profile names now, None when it names none any more."""
+
+    contact_id: str
+    company_id: str | None
+    at: datetime
+    since: datetime
+
+
+async def keep_memberships(
+    connection: AsyncConnection, website_id: str, memberships: Sequence[Membership]
+) -> None:
+    """One open link from Crisp for each contact; what it replaces is closed, not removed."""
+    if not memberships:
+        return
+    links = await _crisp_links(connection, website_id, [m.contact_id for m in memberships])
+    closed: list[Row] = []
+    opened: list[Row] = []
+    for membership in sorted(memberships, key=lambda m: m.contact_id):
+        earlier = links.get(membership.contact_id, [])
+        current = next((link for link in earlier if link.until is None), None)
+        if current is not None and current.company_id == membership.company_id:
+            continue
+        if current is not None:
+            closed.append({"website_id": website_id, "id": current.id, "until": membership.at})
+        if membership.company_id is not None:
+            opened.append(_open(website_id, membership, replaces=bool(earlier)))
+    await update_rows(connection, contact_companies, closed, key=("website_id", "id"))
+    await upsert(connection, contact_companies, opened, key=("website_id", "id"), update=())
+
+
+async def _crisp_links(
+    connection: AsyncConnection, website_id: str, contact_ids: Sequence[str]
+) -> dict[str, list[StoredRow]]:
+    rows = await connection.execute(
+        select(contact_companies).where(
+            contact_companies.c.website_id == website_id,
+            contact_companies.c.contact_id.in_(contact_ids),
+            contact_companies.c.source == "crisp",
+        )
+    )
+    links: dict[str, list[StoredRow]] = {}
+    for row in rows:
+        links.setdefault(row.contact_id, []).append(row)
+    return links
+
+
+def _open(website_id: str, membership: Membership, *, replaces: bool) -> Row:
+    return {
+        "website_id": website_id,
+        "id": new_id(),
+        "contact_id": membership.contact_id,
+        "company_id": membership.company_id,
+        "source": "crisp",
+        "since": membership.at if replaces else membership.since,
+        "until": None,
+        "replaced_another": replaces,
+    }

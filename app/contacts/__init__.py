@@ -1,0 +1,1 @@
+"""Contacts: people from Crisp, from CSV files or entered by hand."""

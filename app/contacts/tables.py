@@ -1,0 +1,61 @@
+"""A contact and its addresses."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    Text,
+)
+from sqlalchemy import UniqueConstraint as Unique
+
+from app.db.base import BigInt, Flag, Json, UtcDateTime, website_table
+
+contacts = website_table(
+    "contacts",
+    Column("id", Text, nullable=False),
+    Column("crisp_people_id", Text),
+    Column("email", Text),
+    Column("name", Text),
+    Column("phone", Text),
+    Column("avatar", Text),
+    Column("attributes", Json, nullable=False),
+    Column("segments", Json, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("last_active_at", UtcDateTime),
+    Column("signed_up_at", UtcDateTime),
+    Column("deleted_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("search", Text, nullable=False),
+    # Crisp's side of the contact: fields as last seen (SPEC D7), the raw profile, how new they are.
+    Column("crisp_fields", Json, nullable=False),
+    Column("segment_sources", Json, nullable=False),
+    Column("crisp_raw", Json),
+    Column("version_ms", BigInt, nullable=False),
+    Column("observed_ms", BigInt, nullable=False),
+    Column("seen_ms", BigInt, nullable=False),
+    Column("removed_observed_ms", BigInt),
+    PrimaryKeyConstraint("website_id", "id"),
+    ForeignKeyConstraint(["website_id"], ["websites.id"]),
+    Unique("website_id", "crisp_people_id"),
+    Index(None, "website_id", "last_active_at", "id"),
+    Index(None, "website_id", "name", "id"),
+    CheckConstraint("source IN ('crisp', 'csv', 'api', 'manual')", name="source"),
+)
+
+contact_emails = website_table(
+    "contact_emails",
+    Column("contact_id", Text, nullable=False),
+    Column("email_norm", Text, nullable=False),
+    Column("is_primary", Flag, nullable=False),
+    Column("source", Text, nullable=False),
+    PrimaryKeyConstraint("website_id", "email_norm", "contact_id"),
+    ForeignKeyConstraint(
+        ["website_id", "contact_id"], ["contacts.website_id", "contacts.id"], ondelete="CASCADE"
+    ),
+    Index(None, "website_id", "contact_id"),
+)

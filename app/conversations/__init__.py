@@ -1,0 +1,1 @@
+"""Conversations, their messages, the operators who answer, and which companies they belong to."""

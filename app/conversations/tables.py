@@ -1,0 +1,157 @@
+"""Conversations, messages, operators; whose a conversation is stands in its own columns."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Text,
+    text,
+)
+from sqlalchemy import UniqueConstraint as Unique
+
+from app.db.base import BigInt, Flag, Json, UtcDateTime, website_table
+
+conversations = website_table(
+    "conversations",
+    Column("id", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    # Whose it is (SPEC M): written by app/matching only.
+    Column("contact_id", Text),
+    Column("match_rule", Text),
+    Column("match_value", Text),
+    Column("match_verified", Flag, nullable=False),
+    Column("matched_at", UtcDateTime),
+    Column("conflicting_contact_id", Text),
+    Column("unmatched_reason", Text),
+    # What Crisp says of it
+    Column("people_id", Text),
+    Column("nickname", Text),
+    Column("email", Text),
+    Column("email_norm", Text),
+    Column("email_verified", Flag, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("subject", Text),
+    Column("origin", Text),
+    Column("assigned_to", Text),
+    Column("assigned_user_id", Text),
+    Column("rating", Integer),
+    Column("metadata", Json, nullable=False),
+    Column("last_message", Text),
+    Column("crisp_created_at", UtcDateTime),
+    Column("crisp_updated_at", UtcDateTime),
+    Column("deleted_at", UtcDateTime),
+    Column("search", Text, nullable=False),
+    Column("raw", Json, nullable=False),
+    Column("version_ms", BigInt, nullable=False),
+    Column("observed_ms", BigInt, nullable=False),
+    Column("seen_ms", BigInt, nullable=False),
+    Column("removed_observed_ms", BigInt),
+    # Its messages: what is stored, and how far reading them has come.
+    Column("message_count", Integer, nullable=False),
+    Column("last_message_at", UtcDateTime),
+    Column("last_fingerprint", BigInt),
+    Column("messages_due", Flag, nullable=False),
+    Column("messages_complete", Flag, nullable=False),
+    Column("messages_version_ms", BigInt),
+    Column("messages_fingerprint", BigInt),
+    Column("messages_back_to_ms", BigInt),
+    PrimaryKeyConstraint("website_id", "id"),
+    ForeignKeyConstraint(["website_id"], ["websites.id"]),
+    Unique("website_id", "session_id"),
+    Index(None, "website_id", "crisp_updated_at", "id"),
+    Index(None, "website_id", "contact_id", "crisp_updated_at"),
+    Index(None, "website_id", "people_id"),
+    Index(None, "website_id", "email_norm"),
+    Index(
+        "ix_conversations_messages_due",
+        "website_id",
+        "version_ms",
+        sqlite_where=text("messages_due = 1"),
+        postgresql_where=text("messages_due"),
+    ),
+    Index(
+        "ix_conversations_unmatched",
+        "website_id",
+        "unmatched_reason",
+        "crisp_updated_at",
+        sqlite_where=text("unmatched_reason IS NOT NULL"),
+        postgresql_where=text("unmatched_reason IS NOT NULL"),
+    ),
+    CheckConstraint("status IN ('pending', 'unresolved', 'resolved')", name="status"),
+    CheckConstraint("match_rule IN ('people_id', 'email', 'manual')", name="match_rule"),
+)
+
+link_decisions = website_table(
+    "link_decisions",
+    Column("conversation_id", Text, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("website_id", "conversation_id", "contact_id"),
+    ForeignKeyConstraint(
+        ["website_id", "conversation_id"],
+        ["conversations.website_id", "conversations.id"],
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("decision IN ('pin', 'deny')", name="decision"),
+)
+
+conversation_companies = website_table(
+    "conversation_companies",
+    Column("conversation_id", Text, nullable=False),
+    Column("company_id", Text, nullable=False),
+    PrimaryKeyConstraint("website_id", "conversation_id", "company_id"),
+    ForeignKeyConstraint(
+        ["website_id", "conversation_id"],
+        ["conversations.website_id", "conversations.id"],
+        ondelete="CASCADE",
+    ),
+    ForeignKeyConstraint(
+        ["website_id", "company_id"], ["companies.website_id", "companies.id"], ondelete="CASCADE"
+    ),
+    Index(None, "website_id", "company_id"),
+)
+
+messages = website_table(
+    "messages",
+    Column("conversation_id", Text, nullable=False),
+    Column("fingerprint", BigInt, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("content", Json),
+    Column("sender_id", Text),
+    Column("sender_name", Text),
+    Column("automated", Flag, nullable=False),
+    Column("origin", Text),
+    Column("sent_at", UtcDateTime),
+    Column("edited_at", UtcDateTime),
+    Column("deleted_at", UtcDateTime),
+    Column("raw", Json, nullable=False),
+    Column("version_ms", BigInt, nullable=False),
+    Column("observed_ms", BigInt, nullable=False),
+    Column("removed_observed_ms", BigInt),
+    PrimaryKeyConstraint("website_id", "conversation_id", "fingerprint"),
+    ForeignKeyConstraint(
+        ["website_id", "conversation_id"],
+        ["conversations.website_id", "conversations.id"],
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("direction IN ('inbound', 'outbound', 'internal')", name="direction"),
+)
+
+operators = website_table(
+    "operators",
+    Column("user_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("role", Text),
+    PrimaryKeyConstraint("website_id", "user_id"),
+    ForeignKeyConstraint(["website_id"], ["websites.id"]),
+)

@@ -1,0 +1,158 @@
+"""Walking Crisp's lists so that nothing is lost while they change.
+
+Numbered lists are read from the last page to the first inside a frozen window, because rows can
+then only move towards pages that are still to come. Threads are read backwards from the newest
+message. A walk that repeats itself is an error, never an endless loop.
+Source: crisp/REFERENCE.md sections 3, 4.3 and 4.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.crisp.client import Answer
+from app.crisp.errors import Circular, Gone
+
+PER_PAGE = 50
+CONFIRM_EMPTY = 2
+_FURTHEST_PAGE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    number: int
+    items: list[dict[str, Any]]
+    more: bool
+    asked_ms: int
+
+    @property
+    def is_surely_last(self) -> bool:
+        """Two signs together: short, and Crisp says 200. A 200 alone is only a hint."""
+        return 0 < len(self.items) < PER_PAGE and not self.more
+
+
+Fetch = Callable[[int], Awaitable[Page]]
+
+
+def page_of(number: int, answer: Answer) -> Page:
+    """Raises Circular when the answer is no list at all."""
+    if not isinstance(answer.data, list):
+        raise Circular(f"Page {number} of a list in Crisp is no list.")
+    items = [item for item in answer.data if isinstance(item, dict)]
+    return Page(number, items, answer.more, answer.asked_ms)
+
+
+async def find_last_page(fetch: Fetch, guess: int = 1) -> Page:
+    """The last page that has rows, or an empty page 1. Doubling from `guess`, then bisection.
+
+    An empty page right after one that promised more is asked for again: an empty answer is
+    sometimes a failure (FAILURES case 38).
+    """
+    last, beyond = await _bracket(fetch, max(1, guess))
+    while last.number + 1 < beyond:
+        page = await fetch((last.number + beyond) // 2)
+        if page.items:
+            last = page
+            if page.is_surely_last:
+                break
+        else:
+            beyond = page.number
+    if last.items and not last.more:
+        return last
+    for _ in range(CONFIRM_EMPTY):
+        page = await fetch(last.number + 1)
+        if page.items:
+            return await find_last_page(fetch, page.number)
+    return last
+
+
+async def _bracket(fetch: Fetch, guess: int) -> tuple[Page, int]:
+    """A page that has rows (or page 1) and the number of one further on that has none."""
+    last = Page(0, [], more=False, asked_ms=0)
+    number = guess
+    while True:
+        page = await fetch(number)
+        if not page.items:
+            break
+        if last.items and page.items == last.items:
+            raise Circular(
+                f"Pages {last.number} and {page.number} of a list in Crisp are the same."
+            )
+        last = page
+        if page.is_surely_last:
+            return last, number + 1
+        number *= 2
+        if number > _FURTHEST_PAGE:
+            raise Circular("A list in Crisp has no end.")
+    if last.number:
+        return last, number
+    if number == 1:
+        return Page(1, [], page.more, page.asked_ms), 2
+    first = await fetch(1)
+    return first, number
+
+
+async def walk_back(fetch: Fetch, last: int, known: Page | None = None) -> AsyncIterator[Page]:
+    """Pages `last`, `last` - 1, … 1. `known` is page `last` if it was read just now.
+
+    Raises Circular when two pages in a row are identical.
+    """
+    before: Page | None = None
+    for number in range(last, 0, -1):
+        page = known if known and known.number == number else await fetch(number)
+        if before and page.items and page.items == before.items:
+            raise Circular(f"Pages {number} and {before.number} of a list in Crisp are the same.")
+        for _ in range(CONFIRM_EMPTY):
+            if page.items:
+                break
+            page = await fetch(number)
+        yield page
+        before = page
+
+
+async def walk_thread(
+    fetch: Callable[[int | None], Awaitable[Answer]], before_ms: int | None = None
+) -> AsyncIterator[tuple[list[dict[str, Any]], int | None]]:
+    """Batches of messages, newest first, each with where to go on: None when the thread's start is reached.
+
+    Each next batch is asked from the oldest time + 1 ms, so that messages which share that
+    millisecond are not cut off. Raises Circular when Crisp keeps sending what it sent.
+    """
+    seen: set[int] = set()
+    crowded = False
+    while True:
+        answer = await fetch(before_ms)
+        items = page_of(1, answer).items
+        fresh = [item for item in items if item.get("fingerprint") not in seen]
+        seen.update(f for item in items if isinstance(f := item.get("fingerprint"), int))
+        oldest = min((t for item in items if (t := _time(item)) is not None), default=None)
+        if not answer.more or not items or oldest is None:
+            yield fresh, None
+            return
+        if not fresh and (crowded or before_ms is None):
+            raise Circular("A thread in Crisp repeats itself instead of going back.")
+        # A whole batch in one millisecond: step over it, or the walk would stand still.
+        crowded = not fresh
+        before_ms = oldest if crowded or before_ms == oldest + 1 else oldest + 1
+        yield fresh, before_ms
+
+
+def _time(item: dict[str, Any]) -> int | None:
+    value = item.get("timestamp")
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def end_when_gone(fetch: Fetch) -> Fetch:
+    """Some lists may answer 404 not_found past their end (crisp/GAPS.md row 10)."""
+
+    async def asked(number: int) -> Page:
+        try:
+            return await fetch(number)
+        except Gone:
+            if number == 1:
+                raise
+            return Page(number, [], more=False, asked_ms=0)
+
+    return asked

@@ -1,0 +1,253 @@
+"""Crisp's shapes to records, and nothing of Crisp's shapes further than this.
+
+Every field is optional (crisp/GAPS.md row 28): what is missing stays missing, and what is of
+the wrong type is left to the raw JSON. Sources: crisp/REFERENCE.md section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from app.clock import from_ms
+from app.crisp.content import body_of, direction_of
+from app.records import (
+    ContactRecord,
+    ConversationRecord,
+    Fields,
+    MessageRecord,
+    OperatorRecord,
+    Rejected,
+    Version,
+    normal_address,
+)
+
+_MAX_ID = 128
+_MAX_SHORT = 500
+_INT64 = 1 << 63
+
+# Crisp's path in a profile to the name of the field; the mapping of a website starts from these.
+CONTACT_TEXTS = (
+    "email",
+    "person.nickname",
+    "person.avatar",
+    "person.gender",
+    "person.phone",
+    "person.address",
+    "person.description",
+    "person.website",
+    "person.employment.name",
+    "person.employment.domain",
+    "person.employment.title",
+    "person.employment.role",
+    "person.employment.seniority",
+    "person.geolocation.country",
+    "person.geolocation.region",
+    "person.geolocation.city",
+    "company.name",
+    "company.legal_name",
+    "company.domain",
+    "company.url",
+    "company.description",
+    "notepad",
+)
+CONTACT_NUMBERS = ("active.last", "created_at", "score", "person.timezone")
+_STATES = {0: "pending", 1: "unresolved", 2: "resolved"}
+_MISSING: Any = object()
+
+
+def contact(profile: Mapping[str, Any], asked_ms: int, *, direct: bool) -> ContactRecord | Rejected:
+    people_id = profile.get("people_id")
+    if not _is_id(people_id):
+        return Rejected("contact", _shown(people_id), "the profile has no usable people_id")
+    fields: Fields = {}
+    for path in CONTACT_TEXTS:
+        value = _text_at(profile, path)
+        if value is not _MISSING:
+            fields[path] = value
+    for path in CONTACT_NUMBERS:
+        number = _at(profile, path)
+        if number is None or (isinstance(number, int | float) and not isinstance(number, bool)):
+            fields[path] = number
+    return ContactRecord(
+        people_id=people_id,
+        fields=fields,
+        raw=dict(profile),
+        version=Version(_ms(profile.get("updated_at")), asked_ms, direct),
+        segments=_texts(profile.get("segments", _MISSING)),
+    )
+
+
+def custom_data(data: Any) -> Fields | None:
+    """The answer of /people/data, which is nested twice; None when it is something else."""
+    inner = data.get("data") if isinstance(data, Mapping) else None
+    if not isinstance(inner, Mapping):
+        return None
+    return {k: v for k, v in inner.items() if isinstance(v, str | int | float | bool)}
+
+
+def conversation(
+    item: Mapping[str, Any], asked_ms: int, *, direct: bool
+) -> ConversationRecord | Rejected:
+    session_id = item.get("session_id")
+    if not _is_id(session_id):
+        return Rejected("conversation", _shown(session_id), "it has no usable session_id")
+    meta = _mapping(item.get("meta"))
+    return ConversationRecord(
+        session_id=session_id,
+        fields=_conversation_fields(item, meta),
+        metadata=_metadata(item, meta),
+        raw=dict(item),
+        version=Version(_ms(item.get("updated_at")), asked_ms, direct),
+        last_fingerprint=_fingerprint(_at(item, "preview_message.fingerprint")),
+    )
+
+
+def message(item: Mapping[str, Any], session_id: str, asked_ms: int) -> MessageRecord | Rejected:
+    fingerprint = _fingerprint(item.get("fingerprint"))
+    if fingerprint is None:
+        shown = f"{session_id}/{_shown(item.get('fingerprint'))}"
+        return Rejected("message", shown, "its fingerprint is no 64-bit number")
+    kind = _short(item.get("type")) or "unknown"
+    content = item.get("content")
+    user = _mapping(item.get("user"))
+    sender_id = user.get("user_id")
+    return MessageRecord(
+        session_id=session_id,
+        fingerprint=fingerprint,
+        direction=direction_of(kind, item.get("from"), sender_id, session_id),
+        type=kind[:_MAX_ID],
+        body=body_of(kind, content),
+        content=None if isinstance(content, str) else content,
+        sender_id=sender_id if _is_id(sender_id) else None,
+        sender_name=_short(user.get("nickname")),
+        automated=item.get("automated") is True,
+        edited=item.get("edited") is True,
+        origin=_short(item.get("origin")),
+        sent_at=from_ms(item.get("timestamp")),
+        raw=dict(item),
+        version=Version(_ms(item.get("timestamp")), asked_ms),
+    )
+
+
+def operator(item: Mapping[str, Any]) -> OperatorRecord | None:
+    details = item.get("details")
+    if not isinstance(details, Mapping) or not _is_id(details.get("user_id")):
+        return None
+    parts = (_short(details.get("first_name")), _short(details.get("last_name")))
+    name = " ".join(part for part in parts if part) or _short(details.get("email"))
+    return OperatorRecord(
+        user_id=details["user_id"],
+        name=name or details["user_id"],
+        email=_short(details.get("email")),
+        role=_short(details.get("role")),
+    )
+
+
+def _conversation_fields(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fields:
+    fields: Fields = {
+        name: _short(meta[name])
+        for name in ("nickname", "subject", "origin", "email")
+        if name in meta
+    }
+    state = item.get("state", _STATES.get(item.get("status", -1)))
+    if state in _STATES.values():
+        fields["status"] = state
+    if "email" in meta:
+        fields["email_norm"] = normal_address(fields["email"])
+    if "people_id" in item:
+        fields["people_id"] = item["people_id"] if _is_id(item["people_id"]) else None
+    if "assigned" in item:
+        fields["assigned_user_id"] = _assigned(item["assigned"])
+    if "is_verified" in item or "verifications" in item:
+        fields["email_verified"] = _email_verified(item)
+    if "last_message" in item:
+        fields["last_message"] = _short(item["last_message"])
+    for column, name in (("crisp_created_at", "created_at"), ("crisp_updated_at", "updated_at")):
+        moment = from_ms(item.get(name))
+        if moment is not None:
+            fields[column] = moment
+    return fields
+
+
+def _metadata(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fields:
+    """What a person may want to see and no rule needs, under names of ours."""
+    found: Fields = {}
+    for name, source in (("phone", meta), ("address", meta), ("topic", item), ("inbox_id", item)):
+        if name in source:
+            found[name] = _short(source[name])
+    for name, value in (
+        ("segments", _texts(meta.get("segments", _MISSING))),
+        ("data", meta.get("data") if isinstance(meta.get("data"), Mapping) else None),
+        ("geolocation", _at(meta, "device.geolocation")),
+        ("locales", _texts(_at(meta, "device.locales"))),
+        ("browser", _at(meta, "device.system.browser.name")),
+        ("os", _at(meta, "device.system.os.name")),
+        ("participants", item.get("participants")),
+    ):
+        if value is not None and value is not _MISSING:
+            found[name] = value
+    return found
+
+
+def _email_verified(item: Mapping[str, Any]) -> bool:
+    checks = item.get("verifications")
+    identities = [c.get("identity") for c in checks or [] if isinstance(c, Mapping)]
+    return item.get("is_verified") is True or "email" in identities
+
+
+def _assigned(value: Any) -> str | None:
+    user_id = value.get("user_id") if isinstance(value, Mapping) else None
+    return user_id if _is_id(user_id) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _at(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return _MISSING
+        value = value[key]
+    return value
+
+
+def _text_at(value: Mapping[str, Any], path: str) -> Any:
+    """The text there; None when it is emptied; missing when it is left out or no text."""
+    found = _at(value, path)
+    if found is None or isinstance(found, str):
+        return _short(found)
+    return _MISSING
+
+
+def _short(value: Any) -> str | None:
+    """At most 500 characters, since some are in an index (FAILURES case 58); the raw JSON has all."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return value.strip()[:_MAX_SHORT]
+
+
+def _texts(value: Any) -> list[str] | None:
+    if not isinstance(value, list):
+        return [] if value is None else None
+    return list(dict.fromkeys(s for item in value if (s := _short(item))))
+
+
+def _is_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_ID and value.isprintable()
+
+
+def _fingerprint(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int) or not -_INT64 <= value < _INT64:
+        return None
+    return value
+
+
+def _ms(value: Any) -> int:
+    """A version; what is no time counts as the oldest (FAILURES case 61)."""
+    return int(value) if from_ms(value) is not None else 0
+
+
+def _shown(value: Any) -> str:
+    return str(value)[:80]

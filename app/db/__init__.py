@@ -1,0 +1,1 @@
+"""The database: the same meaning on SQLite and PostgreSQL."""

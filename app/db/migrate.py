@@ -1,0 +1,109 @@
+"""Bringing the schema to this program's revision, safely when several processes start at once.
+
+Alembic takes a second to import, so the usual case, a schema that is up to date, is found without it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from app.db.session import normal_url, sqlite_file
+from app.errors import DatabaseAway, DatabaseTooNew
+
+HEAD = "0001"
+"""The newest revision in alembic/versions; a test compares the two."""
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def upgrade(raw_url: str) -> bool:
+    """Migrate if needed; True when something was done.
+
+    Raises DatabaseTooNew when the schema is from a later version, DatabaseAway when it does not answer.
+    """
+    url = normal_url(raw_url)
+    with _one_at_a_time(url), open_for_migration(raw_url) as connection:
+        found = _revision(connection)
+        if found == HEAD:
+            return False
+        _run_alembic(connection, found)
+    return True
+
+
+def _run_alembic(connection: Connection, found: str | None) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util.exc import CommandError
+
+    config = Config(str(_ROOT / "alembic.ini"))
+    config.attributes["connection"] = connection
+    if found is not None:
+        try:
+            ScriptDirectory.from_config(config).get_revision(found)
+        except CommandError:
+            raise DatabaseTooNew(
+                f"The database is at revision {found}, which this version of crispsync does not "
+                "know: it was written by a newer one. Install that version; nothing was changed."
+            ) from None
+    command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    # End the transaction that inspecting opens: Alembic wants to begin its own.
+    with connection.begin():
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(
+            text("SELECT version_num FROM alembic_version")
+        ).scalar()
+        return found
+
+
+@contextmanager
+def open_for_migration(raw_url: str) -> Iterator[Connection]:
+    """A plain synchronous connection. Raises DatabaseAway."""
+    url = normal_url(raw_url)
+    file = sqlite_file(url)
+    if file is None:
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except OperationalError as error:
+        if error.connection_invalidated or error.statement is None:
+            raise DatabaseAway("The database does not answer.") from None
+        raise
+    finally:
+        engine.dispose()
+
+
+def _prepare_sqlite(connection: object, _record: object) -> None:
+    # Left alone, the driver commits before DDL: a migration that fails half-way would stay half done.
+    connection.isolation_level = None  # type: ignore[attr-defined]  # the driver's own attribute
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _one_at_a_time(url: URL) -> contextmanager[None] | nullcontext[None]:  # type: ignore[valid-type]
+    file = sqlite_file(url)
+    return nullcontext() if file is None else _file_lock(file.with_name(file.name + ".migrating"))

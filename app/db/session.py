@@ -1,0 +1,158 @@
+"""Opening the database: who opens a transaction commits it, and no request to Crisp happens inside one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import stamina
+from sqlalchemy import event, make_url, text
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.db.base import dump_json
+from app.db.sqlstate import is_transient
+from app.errors import DatabaseAway, Refused
+
+T = TypeVar("T")
+
+POSTGRES_OPTIONS = (
+    "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=15000 -c timezone=UTC"
+)
+
+
+@dataclass(slots=True)
+class Database:
+    """One pool. `read()` and `write()` open a transaction; `transact()` retries one that can pass by itself."""
+
+    engine: AsyncEngine
+    # SQLite has one writer: waiting here is fair and free, waiting in its busy handler is neither.
+    _writer: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.connect() as connection:
+            await connection.execution_options(read_only=True)
+            async with connection.begin():
+                if not self.is_sqlite:
+                    await connection.execute(text("SET TRANSACTION READ ONLY"))
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        if not self.is_sqlite:
+            async with self.engine.begin() as connection:
+                yield connection
+            return
+        async with self._writer, self.engine.begin() as connection:
+            yield connection
+
+    async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]], tries: int = 6) -> T:
+        """Run `work` in a write transaction, again when the database says that trying again may help.
+
+        Raises DatabaseAway when it still does not answer after about ten seconds.
+        """
+        try:
+            async for attempt in stamina.retry_context(
+                on=is_transient, attempts=tries, timeout=30, wait_initial=0.05, wait_max=3
+            ):
+                with attempt:
+                    async with self.write() as connection:
+                        return await work(connection)
+        except DBAPIError as error:
+            if is_transient(error):
+                raise DatabaseAway("The database does not answer; nothing was changed.") from error
+            raise
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def normal_url(raw: str) -> URL:
+    """The URL with the drivers used here, whatever driver suffix it came with. Raises Refused."""
+    try:
+        url = make_url(raw)
+    except Exception:
+        raise Refused("DATABASE_URL is not a database address.") from None
+    family = url.get_backend_name()
+    if family in {"postgres", "postgresql"}:
+        return url.set(drivername="postgresql+psycopg")
+    if family == "sqlite":
+        return url.set(drivername="sqlite+aiosqlite")
+    raise Refused(f"DATABASE_URL names {family}; crispsync keeps its data in SQLite or PostgreSQL.")
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of a SQLite address; None for PostgreSQL. Raises Refused for a database in memory."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    if not url.database or url.database == ":memory:":
+        raise Refused("A SQLite database needs a file: sqlite+aiosqlite:///data/crispsync.db")
+    return Path(url.database)
+
+
+def open_database(raw_url: str, pool_size: int = 5) -> Database:
+    url = normal_url(raw_url)
+    file = sqlite_file(url)
+    if file is None:
+        return Database(_open_postgres(url, pool_size))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return Database(_open_sqlite(url, pool_size))
+
+
+def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        json_serializer=dump_json,
+        connect_args={"options": POSTGRES_OPTIONS, "connect_timeout": 5},
+    )
+
+
+def _open_sqlite(url: URL, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        pool_timeout=30,
+        hide_parameters=True,
+        connect_args={"timeout": 30},
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own BEGIN is deferred: reading and then writing in it fails at once when
+    # somebody else wrote meanwhile, whatever the busy timeout (FAILURES case 81).
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "cache_size=-32000",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,24 @@
+"""Which database errors pass by themselves."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+# PostgreSQL: connection lost (08*), serialization and deadlock (40*), shutdown (57P0*), read-only standby.
+TRANSIENT_SQLSTATES = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "25006", "55P03")
+
+
+def is_transient(error: BaseException) -> bool:
+    """True when the same transaction, tried again, may succeed (FAILURES case 74, 75)."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, ConnectionError)
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return str(state).startswith(TRANSIENT_SQLSTATES)
+    if error.connection_invalidated:
+        return True
+    text = str(error.orig)
+    if "database is locked" in text or "database table is locked" in text:
+        return True
+    # psycopg reports a refused or dropped connection without a state.
+    return isinstance(error, OperationalError | InterfaceError) and "connect" in text.lower()

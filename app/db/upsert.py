@@ -1,0 +1,173 @@
+"""Writing many rows at once, the same way on both databases.
+
+Rows go in key order, so that two writers never wait for each other in a circle (FAILURES case 75),
+each key once (case 29), and without a limit on bound parameters (case 76).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.base import Json, dump_json
+
+Row = dict[str, Any]
+
+
+def insert_for(connection: AsyncConnection, table: Table) -> sqlite.Insert:
+    """INSERT with ON CONFLICT of the connection's dialect; typed as one of the two, they mean the same."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)  # type: ignore[return-value]  # same methods, no common class
+
+
+async def lock_key(connection: AsyncConnection, key: str) -> None:
+    """Hold `key` until the transaction ends. SQLite has one writer anyway."""
+    if connection.dialect.name == "sqlite":
+        return
+    number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), signed=True)
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+
+def newest_by_key(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:
+    """Each key once, the newest version of it, in key order."""
+    best: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        identity = tuple(row[name] for name in key)
+        other = best.get(identity)
+        if other is None or _newness(row) >= _newness(other):
+            best[identity] = row
+    return [best[identity] for identity in sorted(best)]
+
+
+def _newness(row: Mapping[str, Any]) -> tuple[int, int]:
+    return row.get("version_ms", 0), row.get("observed_ms", 0)
+
+
+async def upsert(
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    key: Sequence[str],
+    update: Sequence[str],
+    keep: Sequence[str] = (),
+    guard: bool = False,
+) -> None:
+    """Insert `rows`, or update the columns `update` of those whose key exists.
+
+    The columns `keep` are set once and then stay. With `guard`, only news that is newer than the stored (version_ms, observed_ms) gets in. All rows
+    have the same keys; give each key once (`newest_by_key`).
+    """
+    if not rows:
+        return
+    names = list(rows[0])
+    insert = insert_for(connection, table)
+    if connection.dialect.name != "sqlite":
+        insert = insert.from_select(names, _unnest(table, names))
+    if update:
+        where = None
+        if guard:
+            where = tuple_(insert.excluded.version_ms, insert.excluded.observed_ms) > tuple_(
+                table.c.version_ms, table.c.observed_ms
+            )
+        insert = insert.on_conflict_do_update(
+            index_elements=list(key),
+            set_={name: insert.excluded[name] for name in update}
+            | {name: func.coalesce(table.c[name], insert.excluded[name]) for name in keep},
+            where=where,
+        )
+    else:
+        insert = insert.on_conflict_do_nothing(index_elements=list(key))
+    await _execute_rows(connection, table, insert, names, rows)
+
+
+async def update_rows(
+    connection: AsyncConnection, table: Table, rows: Sequence[Row], *, key: Sequence[str]
+) -> None:
+    """Set every column of `rows` other than the key, on the rows with that key."""
+    if not rows:
+        return
+    names = list(rows[0])
+    changed = [name for name in names if name not in key]
+    if connection.dialect.name == "sqlite":
+        statement = (
+            table.update()
+            .where(*(table.c[name] == bindparam(f"key_{name}") for name in key))
+            .values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in changed})
+        )
+        values = [
+            {f"key_{n}": row[n] for n in key} | {f"new_{n}": row[n] for n in changed}
+            for row in rows
+        ]
+        await connection.execute(statement, values)
+        return
+    source = _unnest(table, names).subquery("source")
+    pg_update = (
+        table.update()
+        .where(*(table.c[name] == source.c[name] for name in key))
+        .values({name: source.c[name] for name in changed})
+    )
+    await _execute_rows(connection, table, pg_update, names, rows)
+
+
+async def _execute_rows(
+    connection: AsyncConnection, table: Table, statement: Any, names: list[str], rows: Sequence[Row]
+) -> None:
+    if connection.dialect.name == "sqlite":
+        await connection.execute(statement, list(rows))
+        return
+    arrays = {f"rows_{name}": _array(table, name, rows) for name in names}
+    await connection.execute(statement, arrays)
+
+
+def _array(table: Table, name: str, rows: Sequence[Row]) -> list[Any]:
+    values = [row[name] for row in rows]
+    if isinstance(table.c[name].type, Json):
+        return [None if value is None else dump_json(value) for value in values]
+    return values
+
+
+def _unnest(table: Table, names: Sequence[str]) -> Select[Any]:
+    """SELECT of one row for each position of the arrays `rows_<name>`: one parameter a column, not a value."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
+    kinds = [table.c[name].type for name in names]
+    carried = [Text() if isinstance(k, Json) else k.dialect_impl(dialect) for k in kinds]
+    arrays = [
+        cast(bindparam(f"rows_{name}", type_=postgresql.ARRAY(kind)), postgresql.ARRAY(kind))
+        for name, kind in zip(names, carried, strict=True)
+    ]
+    source = func.unnest(*arrays).table_valued(*names).render_derived("source")
+    columns: list[ColumnElement[Any]] = [
+        cast(source.c[name], postgresql.JSONB).label(name)
+        if isinstance(kind, Json)
+        else source.c[name]
+        for name, kind in zip(names, kinds, strict=True)
+    ]
+    return select(*columns)
+
+
+def db_now_ms(connection: AsyncConnection) -> ColumnElement[int]:
+    """The database's clock, epoch ms: leases must not depend on a worker's clock (FAILURES case 52)."""
+    if connection.dialect.name == "sqlite":
+        julian = func.julianday(literal("now"))
+        return cast((julian - 2440587.5) * 86_400_000, BigInteger)
+    return cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)

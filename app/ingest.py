@@ -1,0 +1,152 @@
+"""The one writer: whatever came in, as records, into the schema and linked, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.companies.store import Membership, Naming, keep_memberships, resolve_companies
+from app.contacts.store import Belonging, ContactChanges, bury_contacts, write_contacts
+from app.conversations.store import bury_conversations, write_conversations
+from app.conversations.threads import write_messages
+from app.db.sqlstate import is_transient
+from app.db.upsert import lock_key
+from app.matching.link import relink, relink_companies, touched_conversations
+from app.records import Batch, MessageRecord, Rejected, conversation_id
+from app.websites.rules import WebsiteRules
+
+# What one bad value in a record can cause, at whatever layer notices it first.
+_BAD_VALUE = (DataError, IntegrityError, StatementError, ValueError, TypeError, OverflowError)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How many records said something new, and which could not be kept."""
+
+    contacts: int = 0
+    conversations: int = 0
+    messages: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+async def ingest(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
+    """Write a batch; a record that the database refuses is left out and reported, the rest is kept.
+
+    One writer for each website at a time: batches are merged with what is stored, and two merges
+    of the same row must not overlap.
+    """
+    await lock_key(connection, f"website {rules.id}")
+    try:
+        async with connection.begin_nested():
+            return await _write(connection, rules, batch)
+    except _BAD_VALUE as error:
+        if is_transient(error):
+            raise
+    return await _write_one_by_one(connection, rules, batch)
+
+
+async def remove_conversations(
+    connection: AsyncConnection, rules: WebsiteRules, session_ids: Sequence[str], observed_ms: int
+) -> int:
+    """Leave tombstones; how many rows were live until now (SPEC D4)."""
+    await lock_key(connection, f"website {rules.id}")
+    ids = [conversation_id(rules.id, session_id) for session_id in session_ids]
+    return await bury_conversations(connection, rules.id, ids, observed_ms)
+
+
+async def remove_contacts(
+    connection: AsyncConnection, rules: WebsiteRules, people_ids: Sequence[str], observed_ms: int
+) -> int:
+    """Leave tombstones and unlink their conversations; how many were live until now."""
+    await lock_key(connection, f"website {rules.id}")
+    buried = await bury_contacts(connection, rules.id, people_ids, observed_ms)
+    touched = await touched_conversations(
+        connection, rules.id, contact_ids=buried, people_ids=people_ids
+    )
+    await relink(connection, rules.id, touched)
+    return len(buried)
+
+
+async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
+    changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
+    await _keep_companies(connection, rules.id, changes.belongings)
+    changed = await write_conversations(connection, rules.id, batch.conversations)
+    kept = _wanted_messages(rules, batch.messages)
+    answered = await write_messages(connection, rules.id, kept)
+    touched = await _touched(connection, rules.id, changes)
+    await relink(connection, rules.id, changed | touched)
+    await relink_companies(connection, rules.id, answered - changed - touched)
+    return Outcome(len(changes.contact_ids), len(changed), len(kept))
+
+
+def _wanted_messages(
+    rules: WebsiteRules, messages: Sequence[MessageRecord]
+) -> Sequence[MessageRecord]:
+    return messages if rules.import_notes else [m for m in messages if m.type != "note"]
+
+
+async def _touched(
+    connection: AsyncConnection, website_id: str, changes: ContactChanges
+) -> set[str]:
+    return await touched_conversations(
+        connection,
+        website_id,
+        contact_ids=changes.contact_ids,
+        people_ids=changes.people_ids,
+        addresses=changes.addresses,
+    )
+
+
+async def _keep_companies(
+    connection: AsyncConnection, website_id: str, belongings: Sequence[Belonging]
+) -> None:
+    namings = [
+        Naming(b.company, int(b.at.timestamp() * 1000)) for b in belongings if b.company is not None
+    ]
+    ids = await resolve_companies(connection, website_id, namings)
+    memberships = [
+        Membership(b.contact_id, ids[b.company.key] if b.company else None, b.at, b.since)
+        for b in belongings
+    ]
+    await keep_memberships(connection, website_id, memberships)
+
+
+async def _write_one_by_one(
+    connection: AsyncConnection, rules: WebsiteRules, batch: Batch
+) -> Outcome:
+    outcome = Outcome()
+    for single in _singles(batch):
+        try:
+            async with connection.begin_nested():
+                written = await _write(connection, rules, single)
+        except _BAD_VALUE as error:
+            if is_transient(error):
+                raise
+            outcome.rejected.append(_rejected(single, error))
+        else:
+            outcome.contacts += written.contacts
+            outcome.conversations += written.conversations
+            outcome.messages += written.messages
+    return outcome
+
+
+def _singles(batch: Batch) -> list[Batch]:
+    return [
+        *(Batch(batch.website_id, contacts=[record]) for record in batch.contacts),
+        *(Batch(batch.website_id, conversations=[record]) for record in batch.conversations),
+        *(Batch(batch.website_id, messages=[record]) for record in batch.messages),
+    ]
+
+
+def _rejected(single: Batch, error: Exception) -> Rejected:
+    # The driver's text may quote the value, so only the kind of error is told.
+    reason = f"the database refuses it ({type(getattr(error, 'orig', None) or error).__name__})"
+    for contact in single.contacts:
+        return Rejected("contact", contact.people_id, reason)
+    for conversation in single.conversations:
+        return Rejected("conversation", conversation.session_id, reason)
+    message = single.messages[0]
+    return Rejected("message", f"{message.session_id}/{message.fingerprint}", reason)

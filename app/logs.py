@@ -1,0 +1,61 @@
+"""Structured logs with an allowlist of fields: ids, counts and states, never text, addresses or tokens (SPEC P7)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+ALLOWED = frozenset(
+    {
+        "event",
+        "level",
+        "timestamp",
+        "run_id",
+        "website_id",
+        "kind",
+        "state",
+        "count",
+        "requests",
+        "error",
+        "reason",
+        "status",
+        "port",
+        "exception",
+        "request_id",
+    }
+)
+# These write addresses of requests, and Crisp's may hold e-mail addresses (FAILURES case 99).
+CHATTY = ("httpx", "httpcore", "arq.worker", "arq.jobs", "sqlalchemy.engine", "stamina")
+
+
+def configure_logs(*, as_json: bool | None = None) -> None:
+    """JSON lines on stderr, or readable lines on a terminal."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    readable = sys.stderr.isatty() if as_json is None else not as_json
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            keep_allowed,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def keep_allowed(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Drop every field that is not known to be harmless."""
+    return {name: value for name, value in event.items() if name in ALLOWED}

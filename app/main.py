@@ -1,0 +1,82 @@
+"""The web app: what its routes need, and their routers; wiring only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import datetime
+from functools import partial
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
+
+from app.db.session import Database, open_database
+from app.jobs import no_bell, ring_redis
+from app.pages.routes import install
+from app.settings import Settings, get_settings
+from app.sync.access import open_client
+from app.sync.preview import Preview, preview_backfill
+from app.sync.usage import QuotaState, read_quota
+
+Alongside = Callable[[FastAPI, Database], AbstractAsyncContextManager[None]]
+
+
+def create() -> FastAPI:
+    """For a web process that leaves the jobs to workers (REDIS_URL is set)."""
+    return create_app(get_settings())
+
+
+def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAPI:
+    """`alongside` runs as long as the app does, as the embedded worker."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        db = open_database(settings.database_url)
+        app.state.db = db
+        app.state.ring = partial(ring_redis, settings.redis_url) if settings.redis_url else no_bell
+        app.state.quota = partial(_quota, db, settings)
+        app.state.preview = partial(_preview, db, settings)
+        async with alongside(app, db) if alongside else nullcontext():
+            yield
+        await db.close()
+
+    app = FastAPI(
+        title="crispsync", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.add_api_route("/healthz", _healthz, methods=["GET"])
+    app.add_api_route("/readyz", partial(_readyz, app), methods=["GET"])
+    install(app)
+    return app
+
+
+async def _healthz() -> dict[str, str]:
+    return {"status": "alive"}
+
+
+async def _readyz(app: FastAPI) -> JSONResponse:
+    try:
+        async with app.state.db.read() as connection:
+            await connection.execute(text("SELECT 1"))
+    except Exception as error:  # whatever it is, the database does not serve
+        return JSONResponse({"database": type(error).__name__}, status_code=503)
+    return JSONResponse({"database": "ready"})
+
+
+async def _quota(db: Database, settings: Settings) -> QuotaState:
+    return await read_quota(db, settings)
+
+
+async def _preview(
+    db: Database,
+    settings: Settings,
+    website_id: str,
+    window_from: datetime,
+    window_to: datetime,
+) -> Preview:
+    client = open_client(db, settings)
+    try:
+        return await preview_backfill(client, website_id, window_from, window_to)
+    finally:
+        await client.budget.give_back()
+        await client.close()

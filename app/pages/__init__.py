@@ -1,0 +1,1 @@
+"""The server-rendered pages: read the tables, write nothing; what changes something asks app.sync."""

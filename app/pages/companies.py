@@ -1,0 +1,77 @@
+"""`/companies` and one company with its people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.errors import NotFound
+from app.pages import queries_companies as queries
+from app.pages import queries_conversations
+from app.pages.charts import weekly_chart
+from app.pages.facts import attributes
+from app.pages.frame import Visit, visit
+from app.pages.ids import known_id
+from app.pages.keyset import read_cursor
+from app.pages.listing import read_listing
+
+router = APIRouter()
+
+CONVERSATIONS_SHOWN = 50
+WEEKS = 12
+
+
+@router.get("/companies")
+async def company_list(request: Request) -> Response:
+    params = request.query_params
+    asked = read_listing(params, queries.SORTS, queries.DEFAULT_SORT, queries.FILTERS)
+    async with visit(request) as page:
+        found = await queries.list_companies(page.connection, page.website_id, asked)
+    return page.show(
+        "companies.html",
+        asked=asked,
+        sorts=queries.SORTS,
+        params=asked.params(queries.DEFAULT_SORT),
+        found=found,
+    )
+
+
+@router.get("/companies/{company_id}")
+async def company(request: Request, company_id: str) -> Response:
+    async with visit(request) as page:
+        row = await _require(page, company_id)
+        context = await _context(page, row.id)
+    profile, custom = attributes(row.attributes)
+    return page.show("company.html", row=row, profile=profile + custom, **context)
+
+
+async def _require(page: Visit, company_id: str) -> Any:
+    row = None
+    if known_id(company_id):
+        row = await queries.get_company(page.connection, page.website_id, company_id)
+    if row is None:
+        raise NotFound("There is no such company in this website.")
+    return row
+
+
+async def _context(page: Visit, company_id: str) -> dict[str, Any]:
+    connection, website_id, moments = page.connection, page.website_id, page.frame.moments
+    own = (queries_conversations.belongs_to(website_id, company_id),)
+    order = queries_conversations.SORTS["updated"].order
+    cursor = read_cursor(page.request.query_params.get("cursor", "")[:2_000], order.kind)
+    weeks = moments.weeks(WEEKS)
+    opened = await queries_conversations.per_week(connection, website_id, own, moments, weeks)
+    members = await queries.members_of(connection, website_id, company_id)
+    counts = await queries.member_counts(connection, website_id, [company_id])
+    return {
+        "members": members[: queries.MEMBERS_SHOWN],
+        "more_members": len(members) > queries.MEMBERS_SHOWN,
+        "member_count": counts.get(company_id, 0),
+        "aliases": await queries.aliases_of(connection, website_id, company_id),
+        "figures": await queries_conversations.figures(connection, website_id, own),
+        "shown": await queries_conversations.newest(
+            connection, website_id, own, CONVERSATIONS_SHOWN, cursor
+        ),
+        "chart": weekly_chart(weeks, opened, page.frame.url, company=company_id),
+    }

@@ -1,0 +1,86 @@
+"""`/contacts` and one contact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.conversations.tables import conversations as table
+from app.errors import NotFound
+from app.pages import queries_contacts as queries
+from app.pages import queries_conversation, queries_conversations
+from app.pages.charts import weekly_chart
+from app.pages.facts import attributes, texts
+from app.pages.frame import Visit, visit
+from app.pages.ids import known_id
+from app.pages.keyset import read_cursor
+from app.pages.listing import read_listing
+from app.pages.wording import contact_name
+
+router = APIRouter()
+
+CONVERSATIONS_SHOWN = 50
+WEEKS = 12
+
+
+@router.get("/contacts")
+async def contact_list(request: Request) -> Response:
+    params = request.query_params
+    asked = read_listing(params, queries.SORTS, queries.DEFAULT_SORT, queries.FILTERS)
+    async with visit(request) as page:
+        found = await queries.list_contacts(page.connection, page.website_id, asked)
+    return page.show(
+        "contacts.html",
+        asked=asked,
+        sorts=queries.SORTS,
+        params=asked.params(queries.DEFAULT_SORT),
+        found=found,
+    )
+
+
+@router.get("/contacts/{contact_id}")
+async def contact(request: Request, contact_id: str) -> Response:
+    async with visit(request) as page:
+        row = await _require(page, contact_id)
+        context = await _context(page, row.id)
+    profile, custom = attributes(row.attributes)
+    return page.show(
+        "contact.html",
+        row=row,
+        name=contact_name(row.name, row.email, row.phone),
+        profile=profile,
+        custom=custom,
+        segments=texts(row.segments),
+        **context,
+    )
+
+
+async def _require(page: Visit, contact_id: str) -> Any:
+    row = None
+    if known_id(contact_id):
+        row = await queries.get_contact(page.connection, page.website_id, contact_id)
+    if row is None:
+        raise NotFound("There is no such contact in this website.")
+    return row
+
+
+async def _context(page: Visit, contact_id: str) -> dict[str, Any]:
+    connection, website_id, moments = page.connection, page.website_id, page.frame.moments
+    own = (table.c.contact_id == contact_id,)
+    order = queries_conversations.SORTS["updated"].order
+    cursor = read_cursor(page.request.query_params.get("cursor", "")[:2_000], order.kind)
+    shown = await queries_conversations.newest(
+        connection, website_id, own, CONVERSATIONS_SHOWN, cursor
+    )
+    weeks = moments.weeks(WEEKS)
+    opened = await queries_conversations.per_week(connection, website_id, own, moments, weeks)
+    ids = [row.id for row in shown.rows]
+    return {
+        "addresses": await queries.addresses_of(connection, website_id, contact_id),
+        "memberships": await queries_conversation.memberships(connection, website_id, contact_id),
+        "figures": await queries_conversations.figures(connection, website_id, own),
+        "shown": shown,
+        "owners": await queries_conversations.companies_of(connection, website_id, ids),
+        "chart": weekly_chart(weeks, opened, page.frame.url, contact=contact_id),
+    }

@@ -1,0 +1,103 @@
+"""`/conversations` and one conversation with its thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app import clock
+from app.conversations.tables import conversations as table
+from app.errors import NotFound
+from app.pages import queries_conversation as one
+from app.pages import queries_conversations as many
+from app.pages.facts import session_facts, texts
+from app.pages.frame import Visit, visit
+from app.pages.ids import known_id
+from app.pages.keyset import read_cursor
+from app.pages.listing import Asked, read_day, read_listing
+from app.pages.thread import thread_of
+from app.pages.why import why_of
+from app.pages.wording import visitor_name
+
+router = APIRouter()
+
+OTHERS_SHOWN = 6
+CRISP_INBOX = "https://app.crisp.chat/website/{website}/inbox/{session}/"
+
+
+@router.get("/conversations")
+async def conversation_list(request: Request) -> Response:
+    asked = _asked(request.query_params)
+    async with visit(request) as page:
+        found = await many.list_conversations(
+            page.connection, page.website_id, asked, page.frame.moments
+        )
+    return page.show(
+        "conversations.html",
+        asked=asked,
+        sorts=many.SORTS,
+        params=asked.params(many.DEFAULT_SORT),
+        found=found,
+    )
+
+
+def _asked(params: Mapping[str, str]) -> Asked:
+    asked = read_listing(params, many.SORTS, many.DEFAULT_SORT, many.FILTERS)
+    for name in ("from", "to"):
+        if name in asked.chosen and read_day(asked.chosen[name]) is None:
+            asked.notices.append("A date is written like 2026-01-31; that one is left out.")
+            asked = asked.without(name)
+    return asked
+
+
+@router.get("/conversations/{conversation_id}")
+async def conversation(request: Request, conversation_id: str) -> Response:
+    async with visit(request) as page:
+        row = await _require(page, conversation_id)
+        context = await _beside(page, row)
+        text = request.query_params.get("at", "")
+        cursor = read_cursor(text, one.THREAD_ORDER.kind) if len(text) < 2_000 else None
+        thread = await one.read_thread(page.connection, page.website_id, row.id, cursor)
+    name = visitor_name(row)
+    return page.show(
+        "conversation.html",
+        row=row,
+        name=name,
+        why=why_of(row),
+        facts=session_facts(row.metadata),
+        days=thread_of(thread.rows[::-1], page.frame.moments, name, row.origin),
+        thread=thread,
+        contact_segments=texts(row.contact_segments),
+        observed_at=clock.from_ms(row.observed_ms),
+        lost_place=bool(text) and cursor is None,
+        in_crisp=CRISP_INBOX.format(website=page.website_id, session=row.session_id),
+        **context,
+    )
+
+
+async def _require(page: Visit, conversation_id: str) -> Any:
+    row = None
+    if known_id(conversation_id):
+        row = await one.get_conversation(page.connection, page.website_id, conversation_id)
+    if row is None:
+        raise NotFound("There is no such conversation in this website.")
+    return row
+
+
+async def _beside(page: Visit, row: Any) -> dict[str, Any]:
+    connection, website_id = page.connection, page.website_id
+    owners = await many.companies_of(connection, website_id, [row.id])
+    others, companies = None, []
+    if row.contact_id:
+        same = (table.c.contact_id == row.contact_id, table.c.id != row.id)
+        others = await many.newest(connection, website_id, same, OTHERS_SHOWN)
+        companies = list(await one.memberships(connection, website_id, row.contact_id))
+    return {
+        "owners": owners.get(row.id, []),
+        "others": others,
+        "memberships": companies,
+        "decisions": await one.decisions(connection, website_id, row.id),
+        "neighbours": await one.neighbours(connection, website_id, row),
+    }

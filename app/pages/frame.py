@@ -1,0 +1,118 @@
+"""The page around a page: which website, where one is, how it stands.
+
+The website is in the URL (`?website=ID`), not in a cookie: two windows can show two websites, and
+a link sent to a colleague shows the same rows. With one website the URL stays short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.db.session import Database
+from app.errors import NotFound
+from app.pages import queries_frame
+from app.pages.rendering import render
+from app.pages.rows import AnyRow
+from app.pages.states import NO_WEBSITE, State, state_of
+from app.pages.times import Moments, zone_named
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    path: str
+    websites: Sequence[AnyRow] = ()
+    website: AnyRow | None = None
+    runs: Sequence[AnyRow] = ()
+    unmatched: int = 0
+    state: State = NO_WEBSITE
+    q: str = ""
+    moments: Moments = field(default_factory=lambda: Moments(zone_named("UTC"), clock.now()))
+
+    def url(self, path: str, /, **params: object) -> str:
+        """An address of these pages, of the same website; empty parameters are left out."""
+        website = self.website.id if self.website is not None and len(self.websites) > 1 else ""
+        given = {"website": website, **params}
+        query = urlencode({name: value for name, value in given.items() if value not in ("", None)})
+        return f"{path}?{query}" if query else path
+
+    def at(self, moments: Moments) -> Frame:
+        """The same frame a moment later."""
+        return replace(self, moments=moments)
+
+    def is_in(self, section: str) -> bool:
+        return self.path == section or (section != "/" and self.path.startswith(section + "/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One page being made: the open read transaction and the frame."""
+
+    request: Request
+    connection: AsyncConnection
+    frame: Frame
+
+    @property
+    def website_id(self) -> str:
+        if self.frame.website is None:
+            raise NoWebsite
+        return str(self.frame.website.id)
+
+    def show(self, template: str, status: int = 200, **context: Any) -> Response:
+        return render(template, self.frame, status, **context)
+
+
+class NoWebsite(Exception):
+    """Nothing is connected: every page then says how to begin."""
+
+    def __init__(self) -> None:
+        super().__init__("no website is connected")
+
+
+def database_of(request: Request) -> Database:
+    database: Database = request.app.state.db
+    return database
+
+
+@asynccontextmanager
+async def visit(request: Request) -> AsyncIterator[Visit]:
+    """Raises NotFound for a website that is not here, NoWebsite when there is none at all."""
+    async with database_of(request).read() as connection:
+        frame = await open_frame(connection, request)
+        if frame.website is None:
+            raise NoWebsite
+        yield Visit(request, connection, frame)
+
+
+async def open_frame(connection: AsyncConnection, request: Request) -> Frame:
+    websites = await queries_frame.all_websites(connection)
+    website = choose_website(websites, request.query_params.get("website", ""))
+    if website is None:
+        return Frame(request.url.path)
+    runs = await queries_frame.latest_runs(connection, website.id)
+    return Frame(
+        path=request.url.path,
+        websites=websites,
+        website=website,
+        runs=runs,
+        unmatched=await queries_frame.count_unmatched(connection, website.id),
+        state=state_of(website, runs),
+        q=request.query_params.get("q", "")[:200] if request.url.path == "/search" else "",
+        moments=Moments(zone_named(website.time_zone), clock.now()),
+    )
+
+
+def choose_website(websites: Sequence[AnyRow], asked: str) -> AnyRow | None:
+    if not asked:
+        return websites[0] if websites else None
+    for website in websites:
+        if website.id == asked:
+            return website
+    raise NotFound("There is no website of that id here.")

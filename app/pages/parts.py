@@ -1,0 +1,85 @@
+"""What the pages ask of the rest of the program; tests put simple stand-ins in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from fastapi import Request
+
+from app.db.session import Database
+from app.sync import runs
+
+
+class QuotaNow(Protocol):
+    """Requests to Crisp today; paused_until is set while nobody may ask."""
+
+    @property
+    def used(self) -> int: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def paused_until(self) -> datetime | None: ...
+    @property
+    def reason(self) -> str | None: ...
+
+
+class PreviewOf(Protocol):
+    """What a backfill would cost; with at_least there are more conversations than counted."""
+
+    @property
+    def conversations(self) -> int: ...
+    @property
+    def requests(self) -> int: ...
+    @property
+    def days(self) -> float: ...
+    @property
+    def at_least(self) -> bool: ...
+
+
+class RequestRun(Protocol):
+    async def __call__(
+        self,
+        db: Database,
+        website_id: str,
+        kind: Literal["full", "incremental", "backfill"],
+        *,
+        started_by: str,
+        window_from: datetime | None = None,
+        window_to: datetime | None = None,
+    ) -> str: ...
+
+
+Ask = Callable[[Database, str, str, Literal["pause", "cancel"]], Awaitable[None]]
+Resume = Callable[[Database, str, str], Awaitable[None]]
+Preview = Callable[[str, datetime, datetime], Awaitable[PreviewOf]]
+Ring = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncCalls:
+    request_run: RequestRun
+    ask: Ask
+    resume: Resume
+
+
+def sync_calls() -> SyncCalls:
+    return SyncCalls(runs.request_run, runs.ask, runs.resume)
+
+
+def ring_of(request: Request) -> Ring:
+    ring: Ring = request.app.state.ring
+    return ring
+
+
+def preview_of(request: Request) -> Preview:
+    preview: Preview = request.app.state.preview
+    return preview
+
+
+async def quota_now(request: Request) -> QuotaNow | None:
+    """None where the program was not told of a quota: the pages then leave the figure out."""
+    ask: Callable[[], Awaitable[QuotaNow]] | None = getattr(request.app.state, "quota", None)
+    return await ask() if ask else None

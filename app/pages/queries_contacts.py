@@ -1,0 +1,166 @@
+"""Contacts as rows of a list, and one contact."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.companies.tables import companies, contact_companies
+from app.contacts.tables import contact_emails, contacts
+from app.conversations.tables import conversations
+from app.pages.facets import Facets, count_facets
+from app.pages.keyset import ByteOrder, KeyPage, Order, fetch_page
+from app.pages.listing import Asked, Sort, matching_words
+from app.pages.queries_conversations import OPEN
+from app.pages.rows import AnyRow, AnySelect
+
+SORTS: Mapping[str, Sort] = {
+    # The folded text begins with the name, or with the address of somebody without a name:
+    # what the list shows, in an order that both databases share.
+    "name": Sort("Name", Order(ByteOrder(contacts.c.search), contacts.c.id, str, nullable=False)),
+    "active": Sort("Last active", Order(contacts.c.last_active_at, contacts.c.id, datetime)),
+    "signed": Sort("Signed up", Order(contacts.c.signed_up_at, contacts.c.id, datetime)),
+}
+DEFAULT_SORT = "-active"
+FACETS = ("source", "company", "deleted")
+FILTERS: Mapping[str, frozenset[str] | None] = {
+    "source": frozenset({"crisp", "csv", "api", "manual"}),
+    "company": frozenset({"yes", "no"}),
+    "deleted": frozenset({"yes"}),
+    "of": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContactList:
+    page: KeyPage
+    facets: Facets
+    companies: Mapping[str, list[AnyRow]]
+    counts: Mapping[str, AnyRow]
+
+
+async def list_contacts(connection: AsyncConnection, website_id: str, asked: Asked) -> ContactList:
+    """Four statements, whatever the size."""
+    c = contacts.c
+    query = select(
+        c.id, c.name, c.email, c.phone, c.source, c.segments,
+        c.last_active_at, c.signed_up_at, c.deleted_at,
+    )  # fmt: skip
+    query = _narrowed(query, website_id, asked)
+    for name, values in chosen_values(asked.chosen).items():
+        query = query.where(_facet_column(name).in_(values))
+    page = await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
+    ids = [row.id for row in page.rows]
+    return ContactList(
+        page,
+        await _count(connection, website_id, asked),
+        await companies_of(connection, website_id, ids),
+        await counts_of(connection, website_id, ids),
+    )
+
+
+def chosen_values(chosen: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Deleted contacts are shown only where they are asked for."""
+    values = {name: frozenset({chosen[name]}) for name in ("source", "company") if name in chosen}
+    return values | {"deleted": frozenset({chosen.get("deleted", "no")})}
+
+
+def _narrowed(query: AnySelect, website_id: str, asked: Asked) -> AnySelect:
+    query = query.where(contacts.c.website_id == website_id)
+    if "of" in asked.chosen:
+        query = query.where(_member(contact_companies.c.company_id == asked.chosen["of"]))
+    return matching_words(query, contacts.c.search, asked.q)
+
+
+def _member(*where: ColumnElement[bool]) -> ColumnElement[bool]:
+    link = contact_companies.c
+    return exists().where(
+        link.website_id == contacts.c.website_id, link.contact_id == contacts.c.id, *where
+    )
+
+
+def _facet_column(name: str) -> ColumnElement[str]:
+    if name == "source":
+        return contacts.c.source
+    if name == "company":
+        return case((_member(contact_companies.c.until.is_(None)), "yes"), else_="no")
+    return case((contacts.c.deleted_at.is_(None), "no"), else_="yes")
+
+
+async def _count(connection: AsyncConnection, website_id: str, asked: Asked) -> Facets:
+    columns = [_facet_column(name).label(name) for name in FACETS]
+    rows = _narrowed(select(*columns), website_id, asked).subquery()
+    query = select(*(rows.c[name] for name in FACETS), func.count().label("n"))
+    found = await connection.execute(query.group_by(*(rows.c[name] for name in FACETS)))
+    groups = [(tuple(str(value) for value in row[:-1]), int(row.n)) for row in found]
+    return count_facets(FACETS, groups, chosen_values(asked.chosen))
+
+
+async def companies_of(
+    connection: AsyncConnection, website_id: str, contact_ids: Sequence[str]
+) -> dict[str, list[AnyRow]]:
+    """The companies each of these contacts belongs to now."""
+    found: dict[str, list[AnyRow]] = defaultdict(list)
+    if not contact_ids:
+        return found
+    link = contact_companies.c
+    query = (
+        select(link.contact_id, companies.c.id, companies.c.name)
+        .join_from(
+            contact_companies,
+            companies,
+            and_(companies.c.website_id == link.website_id, companies.c.id == link.company_id),
+        )
+        .where(
+            link.website_id == website_id, link.contact_id.in_(contact_ids), link.until.is_(None)
+        )
+        .order_by(companies.c.name, companies.c.id)
+    )
+    for row in await connection.execute(query):
+        found[row.contact_id].append(row)
+    return found
+
+
+async def counts_of(
+    connection: AsyncConnection, website_id: str, contact_ids: Sequence[str]
+) -> dict[str, AnyRow]:
+    if not contact_ids:
+        return {}
+    c = conversations.c
+    query = (
+        select(
+            c.contact_id,
+            func.count().label("conversations"),
+            func.sum(case((c.status.in_(OPEN), 1), else_=0)).label("open"),
+        )
+        .where(c.website_id == website_id, c.contact_id.in_(contact_ids), c.deleted_at.is_(None))
+        .group_by(c.contact_id)
+    )
+    return {row.contact_id: row for row in await connection.execute(query)}
+
+
+async def get_contact(
+    connection: AsyncConnection, website_id: str, contact_id: str
+) -> AnyRow | None:
+    unshown = {"search", "crisp_fields", "crisp_raw"}
+    shown = [column for column in contacts.c if column.name not in unshown]
+    query = select(*shown).where(contacts.c.website_id == website_id, contacts.c.id == contact_id)
+    return (await connection.execute(query)).first()
+
+
+async def addresses_of(
+    connection: AsyncConnection, website_id: str, contact_id: str
+) -> Sequence[AnyRow]:
+    e = contact_emails.c
+    query = (
+        select(e.email_norm, e.is_primary, e.source)
+        .where(e.website_id == website_id, e.contact_id == contact_id)
+        .order_by(e.is_primary.desc(), e.email_norm)
+        .limit(100)
+    )
+    return (await connection.execute(query)).all()

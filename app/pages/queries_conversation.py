@@ -1,0 +1,131 @@
+"""One conversation: what the page beside its thread shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.companies.tables import companies, contact_companies
+from app.contacts.tables import contacts
+from app.conversations.tables import conversations, link_decisions, messages
+from app.pages.keyset import Cursor, KeyPage, Order, fetch_page
+from app.pages.rows import AnyRow
+
+PAGE_OF_THREAD = 200
+"""Messages shown at once: a long read, and still a page of some hundred kilobytes."""
+
+THREAD_ORDER = Order(messages.c.sent_at, messages.c.fingerprint, datetime)
+
+
+async def get_conversation(
+    connection: AsyncConnection, website_id: str, conversation_id: str
+) -> AnyRow | None:
+    """With its contact's columns as `contact_…`; a removed conversation too."""
+    c = conversations.c
+    shown = [column for column in c if column.name not in {"search", "raw"}]
+    rival = contacts.alias("rival")
+    query = (
+        select(
+            *shown,
+            *(contacts.c[name].label(f"contact_{name}") for name in _CONTACT),
+            rival.c.name.label("rival_name"),
+            rival.c.email.label("rival_email"),
+        )
+        .select_from(
+            conversations.outerjoin(
+                contacts, and_(contacts.c.website_id == c.website_id, contacts.c.id == c.contact_id)
+            ).outerjoin(
+                rival,
+                and_(rival.c.website_id == c.website_id, rival.c.id == c.conflicting_contact_id),
+            )
+        )
+        .where(c.website_id == website_id, c.id == conversation_id)
+    )
+    return (await connection.execute(query)).first()
+
+
+_CONTACT = (
+    "name", "email", "phone", "segments", "attributes", "last_active_at", "deleted_at", "source",
+)  # fmt: skip
+
+
+async def read_thread(
+    connection: AsyncConnection, website_id: str, conversation_id: str, cursor: Cursor | None
+) -> KeyPage:
+    """A page of the thread, newest first. The raw message stays out: nothing shows it."""
+    m = messages.c
+    query = select(
+        m.fingerprint, m.direction, m.type, m.body, m.content, m.sender_id, m.sender_name,
+        m.automated, m.origin, m.sent_at, m.edited_at, m.deleted_at,
+    ).where(m.website_id == website_id, m.conversation_id == conversation_id)  # fmt: skip
+    return await fetch_page(connection, query, THREAD_ORDER, cursor, PAGE_OF_THREAD)
+
+
+async def memberships(
+    connection: AsyncConnection, website_id: str, contact_id: str
+) -> Sequence[AnyRow]:
+    """A contact's companies, present ones first."""
+    link = contact_companies.c
+    query = (
+        select(
+            companies.c.id,
+            companies.c.name,
+            companies.c.domain,
+            link.since,
+            link.until,
+            link.source,
+        )
+        .join_from(
+            contact_companies,
+            companies,
+            and_(companies.c.website_id == link.website_id, companies.c.id == link.company_id),
+        )
+        .where(link.website_id == website_id, link.contact_id == contact_id)
+        .order_by(link.until.is_not(None), link.since.desc(), companies.c.id)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def decisions(
+    connection: AsyncConnection, website_id: str, conversation_id: str
+) -> Sequence[AnyRow]:
+    d = link_decisions.c
+    query = (
+        select(
+            d.contact_id, d.decision, d.decided_by, d.decided_at, contacts.c.name, contacts.c.email
+        )
+        .select_from(
+            link_decisions.outerjoin(
+                contacts,
+                and_(contacts.c.website_id == d.website_id, contacts.c.id == d.contact_id),
+            )
+        )
+        .where(d.website_id == website_id, d.conversation_id == conversation_id)
+        .order_by(d.decided_at.desc(), d.contact_id)
+        .limit(20)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def neighbours(connection: AsyncConnection, website_id: str, row: AnyRow) -> AnyRow | None:
+    """The ids of the conversations updated just after and just before this one."""
+    if row.crisp_updated_at is None:
+        return None
+    c = conversations.c
+    live = (c.website_id == website_id, c.deleted_at.is_(None))
+    at, key = row.crisp_updated_at, row.id
+    later = or_(c.crisp_updated_at > at, and_(c.crisp_updated_at == at, c.id > key))
+    earlier = or_(c.crisp_updated_at < at, and_(c.crisp_updated_at == at, c.id < key))
+    newer = select(c.id).where(*live, c.crisp_updated_at >= at, later)
+    older = select(c.id).where(*live, c.crisp_updated_at <= at, earlier)
+    query = select(
+        newer.order_by(c.crisp_updated_at, c.id).limit(1).scalar_subquery().label("newer"),
+        older.order_by(c.crisp_updated_at.desc(), c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("older"),
+    )
+    return (await connection.execute(query)).one()

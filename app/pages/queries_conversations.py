@@ -1,0 +1,264 @@
+"""Conversations as rows of a list, with whose they are and how many each filter would show."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.companies.tables import companies
+from app.contacts.tables import contacts
+from app.conversations.tables import conversation_companies, conversations, messages
+from app.pages.facets import NOBODY, Facets, count_facets
+from app.pages.keyset import Cursor, KeyPage, Order, fetch_page
+from app.pages.listing import Asked, Sort, ends_with, matching_words, read_day
+from app.pages.rows import AnyRow, AnySelect
+from app.pages.times import Moments
+
+OPEN = frozenset({"unresolved", "pending"})
+SORTS: Mapping[str, Sort] = {
+    "updated": Sort(
+        "Updated", Order(conversations.c.crisp_updated_at, conversations.c.id, datetime)
+    ),
+    "opened": Sort("Opened", Order(conversations.c.crisp_created_at, conversations.c.id, datetime)),
+    "messages": Sort(
+        "Messages", Order(conversations.c.message_count, conversations.c.id, int, nullable=False)
+    ),
+}
+DEFAULT_SORT = "-updated"
+FACETS = ("status", "operator", "origin", "matched")
+FILTERS: Mapping[str, frozenset[str] | None] = {
+    "status": frozenset({"open", "unresolved", "pending", "resolved"}),
+    "operator": None,
+    "origin": None,
+    "matched": frozenset({"yes", "no"}),
+    "reason": None,
+    "domain": None,
+    "contact": None,
+    "company": None,
+    "waiting": frozenset({"1"}),
+    "from": None,
+    "to": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationList:
+    page: KeyPage
+    facets: Facets
+    companies: Mapping[str, list[AnyRow]]
+
+
+def rows_of(website_id: str, *extra: ColumnElement[Any]) -> AnySelect:
+    """Live conversations with the columns that every list of them shows."""
+    c = conversations.c
+    return (
+        select(
+            c.id, c.status, c.subject, c.last_message, c.origin, c.assigned_to,
+            c.nickname, c.email, c.contact_id, c.unmatched_reason, c.message_count, c.rating,
+            c.crisp_created_at, c.crisp_updated_at, c.last_message_at, c.messages_due,
+            contacts.c.name.label("contact_name"), contacts.c.email.label("contact_email"),
+            *extra,
+        )
+        .select_from(
+            conversations.outerjoin(
+                contacts,
+                and_(contacts.c.website_id == c.website_id, contacts.c.id == c.contact_id),
+            )
+        )
+        .where(c.website_id == website_id, c.deleted_at.is_(None))
+    )  # fmt: skip
+
+
+async def list_conversations(
+    connection: AsyncConnection, website_id: str, asked: Asked, moments: Moments
+) -> ConversationList:
+    """Three statements, whatever the size."""
+    query = _narrowed(rows_of(website_id), website_id, asked, moments)
+    for name, values in chosen_values(asked.chosen).items():
+        query = query.where(_facet_column(name).in_(values))
+    page = await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
+    facets = await _count(connection, website_id, asked, moments)
+    owners = await companies_of(connection, website_id, [row.id for row in page.rows])
+    return ConversationList(page, facets, owners)
+
+
+def chosen_values(chosen: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    values = {name: frozenset({chosen[name]}) for name in FACETS if name in chosen}
+    if chosen.get("status") == "open":
+        values["status"] = OPEN
+    return values
+
+
+def _facet_column(name: str) -> ColumnElement[str]:
+    c = conversations.c
+    if name == "matched":
+        return case((c.contact_id.is_(None), "no"), else_="yes")
+    if name == "status":
+        return c.status
+    column = c.assigned_to if name == "operator" else c.origin
+    return func.coalesce(column, NOBODY)
+
+
+async def _count(
+    connection: AsyncConnection, website_id: str, asked: Asked, moments: Moments
+) -> Facets:
+    columns = [_facet_column(name).label(name) for name in FACETS]
+    base = select(*columns).where(
+        conversations.c.website_id == website_id, conversations.c.deleted_at.is_(None)
+    )
+    rows = _narrowed(base, website_id, asked, moments).subquery()
+    query = select(*(rows.c[name] for name in FACETS), func.count().label("n"))
+    found = await connection.execute(query.group_by(*(rows.c[name] for name in FACETS)))
+    groups = [(tuple(str(value) for value in row[:-1]), int(row.n)) for row in found]
+    return count_facets(FACETS, groups, chosen_values(asked.chosen))
+
+
+def _narrowed(query: AnySelect, website_id: str, asked: Asked, moments: Moments) -> AnySelect:
+    """Everything that narrows the list besides the filters that are counted."""
+    c, chosen = conversations.c, asked.chosen
+    query = matching_words(query, c.search, asked.q)
+    if "reason" in chosen:
+        query = query.where(c.unmatched_reason == chosen["reason"])
+    if "domain" in chosen:
+        query = query.where(_has_domain(chosen["domain"]))
+    if "contact" in chosen:
+        query = query.where(c.contact_id == chosen["contact"])
+    if "company" in chosen:
+        query = query.where(belongs_to(website_id, chosen["company"]))
+    if "waiting" in chosen:
+        query = query.where(*waiting())
+    return _opened_between(query, chosen, moments)
+
+
+def _has_domain(domain: str) -> ColumnElement[bool]:
+    column = conversations.c.email_norm
+    return column.is_(None) if domain == NOBODY else ends_with(column, f"@{domain}")
+
+
+def _opened_between(query: AnySelect, chosen: Mapping[str, str], moments: Moments) -> AnySelect:
+    first, last = read_day(chosen.get("from")), read_day(chosen.get("to"))
+    column = conversations.c.crisp_created_at
+    if first:
+        query = query.where(column >= moments.start_of(first))
+    if last:
+        query = query.where(column < moments.start_of(last + timedelta(days=1)))
+    return query
+
+
+def belongs_to(website_id: str, company_id: str) -> ColumnElement[bool]:
+    link = conversation_companies.c
+    return exists().where(
+        link.website_id == website_id,
+        link.conversation_id == conversations.c.id,
+        link.company_id == company_id,
+    )
+
+
+def last_human(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """That column of the last message that a person wrote to a person (SPEC V8, "waiting")."""
+    m = messages.c
+    return (
+        select(column)
+        .where(
+            m.website_id == conversations.c.website_id,
+            m.conversation_id == conversations.c.id,
+            m.direction != "internal",
+            m.automated.is_(False),
+            m.deleted_at.is_(None),
+        )
+        .order_by(m.sent_at.desc().nulls_last(), m.fingerprint.desc())
+        .limit(1)
+        .correlate(conversations)
+        .scalar_subquery()
+    )
+
+
+def waiting() -> tuple[ColumnElement[bool], ...]:
+    return (
+        conversations.c.status.in_(OPEN),
+        conversations.c.deleted_at.is_(None),
+        last_human(messages.c.direction) == literal("inbound"),
+    )
+
+
+async def companies_of(
+    connection: AsyncConnection, website_id: str, conversation_ids: Iterable[str]
+) -> dict[str, list[AnyRow]]:
+    """The companies that each of these conversations belongs to."""
+    ids = list(conversation_ids)
+    found: dict[str, list[AnyRow]] = defaultdict(list)
+    if not ids:
+        return found
+    link = conversation_companies.c
+    query = (
+        select(link.conversation_id, companies.c.id, companies.c.name)
+        .join_from(
+            conversation_companies,
+            companies,
+            and_(companies.c.website_id == link.website_id, companies.c.id == link.company_id),
+        )
+        .where(link.website_id == website_id, link.conversation_id.in_(ids))
+        .order_by(companies.c.name, companies.c.id)
+    )
+    for row in await connection.execute(query):
+        found[row.conversation_id].append(row)
+    return found
+
+
+async def newest(
+    connection: AsyncConnection,
+    website_id: str,
+    where: Sequence[ColumnElement[bool]],
+    limit: int,
+    cursor: Cursor | None = None,
+) -> KeyPage:
+    """The newest of some, without counting them: the lists inside other pages."""
+    order = SORTS["updated"].order
+    query = rows_of(website_id).where(*where)
+    return await fetch_page(connection, query, order, cursor, limit)
+
+
+async def per_week(
+    connection: AsyncConnection,
+    website_id: str,
+    where: Sequence[ColumnElement[bool]],
+    moments: Moments,
+    weeks: Sequence[tuple[date, date]],
+) -> list[int]:
+    """How many were opened in each week: one row, whatever the number of conversations."""
+    opened = conversations.c.crisp_created_at
+    starts = [moments.start_of(first) for first, _ in weeks]
+    ends = [*starts[1:], moments.start_of(weeks[-1][1] + timedelta(days=1))]
+    sums = [
+        func.sum(case((and_(opened >= start, opened < end), 1), else_=0)).label(f"week_{n}")
+        for n, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+    query = select(*sums).where(
+        conversations.c.website_id == website_id,
+        conversations.c.deleted_at.is_(None),
+        opened >= starts[0],
+        *where,
+    )
+    return [int(total or 0) for total in (await connection.execute(query)).one()]
+
+
+async def figures(
+    connection: AsyncConnection, website_id: str, where: Sequence[ColumnElement[bool]]
+) -> AnyRow:
+    """conversations, open, last contact and messages of some conversations."""
+    c = conversations.c
+    query = select(
+        func.count().label("conversations"),
+        func.sum(case((c.status.in_(OPEN), 1), else_=0)).label("open"),
+        func.max(
+            func.coalesce(c.last_message_at, c.crisp_updated_at), type_=c.last_message_at.type
+        ).label("last_contact"),
+        func.sum(c.message_count).label("messages"),
+    ).where(c.website_id == website_id, c.deleted_at.is_(None), *where)
+    return (await connection.execute(query)).one()

@@ -1,0 +1,56 @@
+"""What every page shows: the websites, whether the chosen one is in order, how much is unmatched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import case, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.conversations.tables import conversations
+from app.pages.rows import AnyRow
+from app.pages.states import UNFINISHED
+from app.sync.tables import sync_runs
+from app.websites.tables import websites
+
+
+async def all_websites(connection: AsyncConnection) -> Sequence[AnyRow]:
+    """Oldest connection first, so that the default website stays the same when others join."""
+    query = select(
+        websites.c.id,
+        websites.c.name,
+        websites.c.domain,
+        websites.c.status,
+        websites.c.attention,
+        websites.c.time_zone,
+        websites.c.connected_at,
+        websites.c.people_reread_at,
+    )
+    return (await connection.execute(query.order_by(websites.c.connected_at, websites.c.id))).all()
+
+
+async def latest_runs(
+    connection: AsyncConnection, website_id: str, limit: int = 3
+) -> Sequence[AnyRow]:
+    """Unfinished runs first, then the newest ones."""
+    finished = case((sync_runs.c.state.in_(UNFINISHED), 0), else_=1)
+    query = (
+        select(sync_runs)
+        .where(sync_runs.c.website_id == website_id)
+        .order_by(finished, sync_runs.c.created_at.desc(), sync_runs.c.id)
+        .limit(limit)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def count_unmatched(connection: AsyncConnection, website_id: str) -> int:
+    query = (
+        select(func.count())
+        .select_from(conversations)
+        .where(
+            conversations.c.website_id == website_id,
+            conversations.c.unmatched_reason.is_not(None),
+            conversations.c.deleted_at.is_(None),
+        )
+    )
+    return (await connection.execute(query)).scalar_one()

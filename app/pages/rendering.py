@@ -1,0 +1,75 @@
+"""Templates: everything is escaped, and a missing name is an error instead of an empty place."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.pages import contents, text, wording
+
+if TYPE_CHECKING:
+    from app.pages.frame import Frame
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        clean=text.clean,
+        linked=text.linked,
+        line=text.one_line,
+        initials=text.initials,
+        num=text.number,
+        origin=wording.origin_word,
+    )
+    made.globals.update(
+        plural=text.plural,
+        fold=text.fold,
+        asset=asset,
+        wording=wording,
+        shaped=contents.shaped,
+    )
+    return made
+
+
+@lru_cache(maxsize=8)
+def asset(name: str) -> str:
+    """The address of a static file; it changes with the content, so it can be cached for ever."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def fragment(template: str, frame: Frame, **context: Any) -> str:
+    moments = frame.moments
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            frame=frame,
+            url=frame.url,
+            ago=moments.ago,
+            clock=moments.clock,
+            on=moments.on,
+            **context,
+        )
+    )
+
+
+def render(template: str, frame: Frame, status: int = 200, **context: Any) -> HTMLResponse:
+    # "no-cache" keeps the browser's back button quick and still asks before showing it again.
+    headers = {"Cache-Control": "private, no-cache"}
+    return HTMLResponse(fragment(template, frame, **context), status, headers)

@@ -1,0 +1,59 @@
+"""Puts the pages on the web app: routes, static files, error pages, headers. Wiring only."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.types import ASGIApp, Scope
+
+from app.pages import (
+    companies,
+    contacts,
+    conversations,
+    overview,
+    search,
+    sync_actions,
+    syncs,
+    unmatched,
+)
+from app.pages.frame import Frame
+from app.pages.problems import handle_errors
+from app.pages.rendering import STATIC, render
+from app.pages.security import OnlyFromHere
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class Assets(StaticFiles):
+    """Addresses carry a digest of the content (`?v=`), so a browser may keep what it has."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if scope.get("query_string", b"").startswith(b"v=") and response.status_code < 400:
+            response.headers["Cache-Control"] = _FOR_EVER
+        return response
+
+
+def install(app: FastAPI) -> None:
+    """`app.state` must hold db, ring and preview when the first request comes; quota may be missing."""
+    app.add_middleware(OnlyFromHere, refuse=_refusal)
+    app.mount("/static", Assets(directory=STATIC), name="static")
+    for part in (
+        overview,
+        contacts,
+        companies,
+        conversations,
+        unmatched,
+        syncs,
+        sync_actions,
+        search,
+    ):
+        app.include_router(part.router, include_in_schema=False)
+    handle_errors(app)
+
+
+def _refusal(sentence: str) -> ASGIApp:
+    return render(
+        "problem.html", Frame(""), 403, title="Not from here", sentence=sentence, code=403
+    )

@@ -1,0 +1,93 @@
+// Enhancements only: every page does its work without this file.
+"use strict";
+
+const typing = (element) =>
+  element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
+
+// Keys: "/" to the search box, j and k to the neighbours, Escape closes a menu.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") return closeMenus();
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (event.key === "/") {
+    const search = document.getElementById("search");
+    if (!search) return;
+    event.preventDefault();
+    search.focus();
+    search.select();
+  } else if (event.key === "j" || event.key === "k") {
+    step(event.key === "j" ? 1 : -1);
+  }
+});
+
+function step(direction) {
+  const rows = [...document.querySelectorAll("main [data-row]")];
+  if (rows.length) {
+    const here = rows.indexOf(document.activeElement);
+    const next = here < 0 ? (direction > 0 ? 0 : rows.length - 1) : here + direction;
+    const row = rows[Math.min(rows.length - 1, Math.max(0, next))];
+    row.focus();
+    row.scrollIntoView({ block: "nearest" });
+    return;
+  }
+  const link = document.querySelector(`.neighbours a[rel=${direction > 0 ? "next" : "prev"}]`);
+  if (link) link.click();
+}
+
+// A menu closes when something else is chosen.
+function closeMenus(except) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (menu === except) continue;
+    const inside = menu.contains(document.activeElement);
+    menu.open = false;
+    if (inside) menu.querySelector("summary").focus();
+  }
+}
+document.addEventListener("click", (event) => {
+  closeMenus(event.target.closest("details.menu"));
+});
+
+// A form is sent once, however often its button is pressed.
+document.addEventListener("submit", (event) => {
+  if (event.target.method !== "post") return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// Running syncs: the server sends the card again whenever it changed.
+for (const card of document.querySelectorAll("[data-events]")) follow(card);
+
+function follow(card) {
+  const source = new EventSource(card.dataset.events);
+  source.addEventListener("card", (event) => {
+    if (event.data) card = replaceCard(card, event.data);
+  });
+  source.addEventListener("end", () => {
+    source.close();
+    announce(card);
+  });
+  window.addEventListener("pagehide", () => source.close());
+}
+
+function replaceCard(card, html) {
+  const parsed = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
+  if (!parsed) return card;
+  const kept = document.activeElement && document.activeElement.dataset.keep;
+  const word = (element) => element.querySelector("header .chip").textContent.trim();
+  const changed = word(parsed) !== word(card);
+  const fresh = document.adoptNode(parsed);
+  card.replaceWith(fresh);
+  if (kept) {
+    const again = [...fresh.querySelectorAll("[data-keep]")].find((b) => b.dataset.keep === kept);
+    if (again) again.focus();
+  }
+  if (changed) announce(fresh);
+  return fresh;
+}
+
+function announce(card) {
+  const place = document.querySelector("[data-announce]");
+  if (place) place.textContent = card.querySelector("header").textContent.replace(/\s+/g, " ").trim();
+}

@@ -1,0 +1,178 @@
+"""The one shape: what hooks, pulled pages and CSV rows become before `ingest` writes them.
+
+A field that a source left out is absent from `fields`; a field it emptied is there with None (SPEC D5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal
+
+import idna
+
+Fields = dict[str, Any]
+
+_NAMESPACE = uuid.UUID("6b0c1f0e-6f0b-5c3c-9d0b-3f6d7f4f2f10")
+_MAX_ADDRESS = 320  # RFC 5321: 64 for the local part, 255 for the domain, one @
+_MAX_NAME = 200
+_SCHEME_OR_WWW = re.compile(r"^(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """How new a piece of news is: Crisp's time first, then when it was observed; both epoch ms.
+
+    `direct` tells a GET of the record itself from a list page or hook: only it may revive
+    what was removed before it began (SPEC D4).
+    """
+
+    crisp_ms: int
+    observed_ms: int
+    direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyRef:
+    """A company as a profile names it; at least one of the two is set (SPEC D6)."""
+
+    name: str | None
+    domain: str | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(kind, value) of the alias that identifies it."""
+        if self.domain:
+            return ("domain", self.domain)
+        return ("name", normal_company_name(self.name or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRecord:
+    """A person as Crisp tells it. Keys of `fields` are Crisp's paths (`person.nickname`), values plain.
+
+    `segments` and `custom_data` are complete sets, or None when the source says nothing of them.
+    """
+
+    people_id: str
+    fields: Fields
+    raw: Fields
+    version: Version
+    segments: list[str] | None = None
+    custom_data: Fields | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRecord:
+    """A conversation as Crisp tells it; keys of `fields` are columns, `metadata` merges key by key."""
+
+    session_id: str
+    fields: Fields
+    metadata: Fields
+    raw: Fields
+    version: Version
+    last_fingerprint: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    session_id: str
+    fingerprint: int
+    direction: Literal["inbound", "outbound", "internal"]
+    type: str
+    body: str
+    content: Any
+    sender_id: str | None
+    sender_name: str | None
+    automated: bool
+    edited: bool
+    origin: str | None
+    sent_at: datetime | None
+    raw: Fields
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRecord:
+    user_id: str
+    name: str
+    email: str | None
+    role: str | None
+
+
+RecordKind = Literal["contact", "conversation", "message", "operator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One record that could not be kept, and why; it ends in the list of failed records (SPEC V6)."""
+
+    kind: RecordKind
+    external_id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything one page brought, of one website."""
+
+    website_id: str
+    contacts: list[ContactRecord] = field(default_factory=list)
+    conversations: list[ConversationRecord] = field(default_factory=list)
+    messages: list[MessageRecord] = field(default_factory=list)
+
+
+def conversation_id(website_id: str, session_id: str) -> str:
+    """Our id of a Crisp conversation. Derived, so that a message finds its parent without a query."""
+    return str(uuid.uuid5(_NAMESPACE, f"{website_id}/{session_id}"))
+
+
+@lru_cache(maxsize=65_536)
+def normal_address(address: str | None) -> str | None:
+    """The form in which addresses are compared, or None when it is no single address.
+
+    NFC, outer space off, domain in IDNA ASCII and lower case, local part lower case; a plus-tag
+    stays, since it is another address (SPEC M2, FAILURES case 62).
+    """
+    if not address or len(address) > _MAX_ADDRESS:
+        return None
+    local, at, domain = unicodedata.normalize("NFC", address).strip().rpartition("@")
+    if not at or not local or not domain or any(c.isspace() for c in local + domain):
+        return None
+    ascii_domain = normal_domain(domain)
+    if ascii_domain is None or "@" in local:
+        return None
+    return f"{unicodedata.normalize('NFC', local.lower())}@{ascii_domain}"
+
+
+def normal_domain(domain: str | None) -> str | None:
+    """`https://www.Exämple.com/x` to `xn--exmple-cua.com`; None when it is no domain."""
+    if not domain:
+        return None
+    bare = _SCHEME_OR_WWW.sub("", domain.strip()).split("/")[0].split(":")[0].rstrip(".")
+    if not bare or len(bare) > 253 or any(c.isspace() for c in bare):
+        return None
+    try:
+        return idna.encode(bare, uts46=True).decode("ascii").lower()
+    except idna.IDNAError:
+        lowered = bare.lower()
+        return lowered if lowered.isascii() and lowered.isprintable() else None
+
+
+def normal_company_name(name: str) -> str:
+    """Compatibility form, case folded, spaces collapsed; long names end in a hash so that an index holds them."""
+    folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    if len(folded) <= _MAX_NAME:
+        return folded
+    return folded[:_MAX_NAME] + hashlib.sha256(folded.encode()).hexdigest()[:16]
+
+
+def fold_for_search(*parts: str | None) -> str:
+    """What a search looks through: the parts in compatibility form, case folded, at most 1,000 characters."""
+    joined = " ".join(part for part in parts if part)[:1000]
+    return unicodedata.normalize("NFKC", joined).casefold()[:1000]

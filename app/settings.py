@@ -1,0 +1,51 @@
+"""Every environment variable, typed; `.env` in the working directory is read too."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import Refused
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    database_url: str = "sqlite+aiosqlite:///data/crispsync.db"
+    redis_url: str | None = None
+    crisp_api_url: str = "https://api.crisp.chat/v1"
+    crisp_identifier: str | None = None
+    crisp_key: SecretStr | None = None
+    crisp_plugin_id: str | None = None
+    crisp_daily_quota: Positive = 5000
+    """Requests a day that Crisp allows this plugin over all its websites (SPEC S6)."""
+    crisp_concurrency: Positive = 8
+    """Requests to Crisp at once, per process."""
+    public_url: str = "http://127.0.0.1:8000"
+    sync_every_minutes: Positive = 15
+    lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
+    """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process; raises Refused naming the variable that is wrong, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
+        )
+        raise Refused(f"The environment is not right: {problems}.") from None
+
+
+def data_folder() -> Path:
+    return Path("data")

@@ -1,0 +1,1 @@
+"""Pulling a website from Crisp: runs, windows, people, conversations, messages."""

@@ -1,0 +1,176 @@
+"""What the parts of a run share: the claim, the client, and saving a page together with its checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.crisp.client import Answer, CrispClient
+from app.crisp.paging import Page, page_of
+from app.db.base import StoredRow
+from app.db.session import Database
+from app.db.upsert import upsert
+from app.ingest import Outcome, ingest
+from app.records import Batch, Rejected
+from app.sync.runs import Asked, Claim, fence
+from app.sync.tables import sync_failures
+from app.websites.rules import WebsiteRules
+
+T = TypeVar("T")
+Step = Callable[[AsyncConnection], Awaitable[None]]
+
+LAG_MS = 2 * 60_000
+"""A row may become visible this long after its own timestamp (FAILURES case 46)."""
+CLOCK_DOUBT_MS = 2_000
+"""What is known of Crisp's clock gets better with each answer; by less than this."""
+LOOK_BACK_MS = 15 * 60_000
+"""The next run begins this long before the end of the last one (cases 44 to 46)."""
+
+
+class Stopped(Exception):  # a person asked for it, it is no error
+    """A person asked to pause or cancel; what was saved stays."""
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(asked)
+        self.asked = asked
+
+
+@dataclass(slots=True)
+class Pull:
+    """One run at work. `website` is the stored row at its start."""
+
+    db: Database
+    client: CrispClient
+    claim: Claim
+    rules: WebsiteRules
+    website: StoredRow
+    _counted: int = field(init=False)
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._counted = self.client.budget.spent[self.website_id]
+
+    def begin_ms(self) -> int:
+        """A time of Crisp's clock that is surely before anything this run will see."""
+        return self.client.clock.now_ms() - CLOCK_DOUBT_MS
+
+    @property
+    def website_id(self) -> str:
+        return self.rules.id
+
+    @property
+    def suspects(self) -> list[str]:
+        """What looked unhealthy in this run, as sentences; nothing is believed gone then (SPEC S9)."""
+        return list(self.claim.checkpoint.get("suspects", ()))
+
+    def suspect(self, sentence: str) -> None:
+        if sentence not in self.suspects:
+            held = self.claim
+            held.checkpoint = {**held.checkpoint, "suspects": [*self.suspects, sentence]}
+
+    async def count_failed(self) -> int:
+        """Records of this run that could not be kept, before a restart too."""
+        async with self.db.read() as connection:
+            found = await connection.scalar(
+                select(func.count())
+                .select_from(sync_failures)
+                .where(
+                    sync_failures.c.website_id == self.website_id,
+                    sync_failures.c.run_id == self.claim.run_id,
+                )
+            )
+        return int(found or 0)
+
+    async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        """Ask about this website: `path` goes on behind /website/{id}/."""
+        return await self.client.get(
+            f"website/{self.website_id}/{path}", params, website_id=self.website_id
+        )
+
+    async def get_page(self, path: str, number: int, params: Mapping[str, str | int]) -> Page:
+        return page_of(number, await self.get(f"{path}/{number}", params))
+
+    async def save(
+        self,
+        batch: Batch,
+        *also: Step,
+        rejected: Sequence[Rejected] = (),
+        checkpoint: Mapping[str, Any] | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> Outcome:
+        """One transaction: fence, rows, failed records, checkpoint; then nothing of it or all of it.
+
+        `checkpoint` replaces its keys, `counts` are added. Raises LeaseLost, Stopped.
+        """
+        async with self._saving:
+            held = self.claim
+            before = held.checkpoint, held.counts
+            held.checkpoint = {**held.checkpoint, **(checkpoint or {})}
+            held.counts = _sum(held.counts, counts or {})
+            requests = self.client.budget.spent[self.website_id] - self._counted
+            try:
+                outcome = await self.db.transact(
+                    lambda connection: self._write(connection, batch, also, rejected, requests)
+                )
+            except BaseException:
+                held.checkpoint, held.counts = before
+                raise
+            self._counted += requests
+        self.check_asked()
+        return outcome
+
+    async def _write(
+        self,
+        connection: AsyncConnection,
+        batch: Batch,
+        also: Sequence[Step],
+        rejected: Sequence[Rejected],
+        requests: int,
+    ) -> Outcome:
+        await fence(connection, self.claim, requests=requests)
+        outcome = await ingest(connection, self.rules, batch)
+        for step in also:
+            await step(connection)
+        await self._write_failures(connection, [*rejected, *outcome.rejected])
+        return outcome
+
+    def check_asked(self) -> None:
+        if self.claim.asked is not None:
+            raise Stopped(self.claim.asked)
+
+    async def _write_failures(
+        self, connection: AsyncConnection, rejected: Sequence[Rejected]
+    ) -> None:
+        rows = {
+            (record.kind, record.external_id): {
+                "website_id": self.website_id,
+                "run_id": self.claim.run_id,
+                "kind": record.kind,
+                "external_id": record.external_id,
+                "reason": record.reason,
+                "happened_at": clock.now(),
+            }
+            for record in rejected
+        }
+        await upsert(
+            connection,
+            sync_failures,
+            [rows[key] for key in sorted(rows)],
+            key=("website_id", "run_id", "kind", "external_id"),
+            update=("reason", "happened_at"),
+        )
+
+
+def _sum(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts.get(name, 0) + more.get(name, 0) for name in {**counts, **more}}
+
+
+def split_rejected(found: Sequence[T | Rejected]) -> tuple[list[T], list[Rejected]]:
+    good = [item for item in found if not isinstance(item, Rejected)]
+    return good, [item for item in found if isinstance(item, Rejected)]

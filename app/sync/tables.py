@@ -1,0 +1,61 @@
+"""Runs, their leases and their failed records."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Text,
+)
+
+from app.db.base import BigInt, Json, UtcDateTime, website_table
+
+sync_runs = website_table(
+    "sync_runs",
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("asked", Text),
+    Column("started_by", Text, nullable=False),
+    Column("window_from", UtcDateTime),
+    Column("window_to", UtcDateTime),
+    Column("requests", Integer, nullable=False),
+    Column("counts", Json, nullable=False),
+    Column("checkpoint", Json, nullable=False),
+    Column("error", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("resume_at", UtcDateTime),
+    # The installation it was asked for, and who works on it until when (database time, epoch ms).
+    Column("generation", Integer, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_epoch", Integer, nullable=False),
+    Column("lease_until_ms", BigInt, nullable=False),
+    PrimaryKeyConstraint("website_id", "id"),
+    ForeignKeyConstraint(["website_id"], ["websites.id"]),
+    Index(None, "website_id", "created_at"),
+    CheckConstraint("kind IN ('full', 'incremental', 'backfill', 'audit')", name="kind"),
+    CheckConstraint(
+        "state IN ('queued', 'running', 'paused', 'done', 'partial', 'failed', 'cancelled')",
+        name="state",
+    ),
+    CheckConstraint("asked IN ('pause', 'cancel')", name="asked"),
+)
+
+sync_failures = website_table(
+    "sync_failures",
+    Column("run_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("happened_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("website_id", "run_id", "kind", "external_id"),
+    ForeignKeyConstraint(
+        ["website_id", "run_id"], ["sync_runs.website_id", "sync_runs.id"], ondelete="CASCADE"
+    ),
+)

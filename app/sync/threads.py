@@ -1,0 +1,277 @@
+"""Reading messages: a few conversations at a time, written in batches, each with its own progress.
+
+Which conversations are due stands in their rows, so a killed run loses no more than the batch in
+hand, and memory does not grow with the website.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import to_ms
+from app.conversations.tables import conversations
+from app.conversations.threads import ThreadProgress, write_progress
+from app.crisp import translate
+from app.crisp.client import Answer, refuse_path_part
+from app.crisp.errors import Circular, Gone, Permanent
+from app.crisp.paging import walk_thread
+from app.db.base import StoredRow
+from app.errors import CrispsyncError
+from app.ingest import remove_conversations
+from app.records import Batch, MessageRecord, Rejected
+from app.sync.pull import Pull, Stopped, split_rejected
+
+AHEAD = 100
+THREADS_A_WRITE = 20
+MESSAGES_A_WRITE = 800
+BATCHES_A_PART = 10
+
+
+@dataclass(slots=True)
+class Part:
+    """Messages of one conversation, all of them or, of a very long one, the next part."""
+
+    session_id: str
+    messages: list[MessageRecord] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    progress: ThreadProgress | None = None
+    gone_ms: int | None = None
+
+    @property
+    def ends_thread(self) -> bool:
+        return self.progress is None or self.progress.back_to_ms is None
+
+
+@dataclass(slots=True)
+class Threads:
+    """The work under way: conversations handed out and not yet written, and what stopped a reader."""
+
+    due: asyncio.Queue[StoredRow | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
+    read: asyncio.Queue[Part | None] = field(default_factory=lambda: asyncio.Queue(THREADS_A_WRITE))
+    handed_out: set[str] = field(default_factory=set)
+    stopped_by: Exception | None = None
+
+
+async def pull_threads(pull: Pull, more: asyncio.Event, listing: asyncio.Task[None]) -> None:
+    """Ask for the messages of every conversation that is due, until listing has ended and none is left.
+
+    When a request cannot be made (quota, network, a person's word), what was read is written
+    before the error goes on: those requests are paid for.
+    """
+    work = Threads()
+    async with asyncio.TaskGroup() as tasks:
+        feeder = tasks.create_task(_feed(pull, work, more, listing))
+        readers = [tasks.create_task(_read(pull, work)) for _ in range(len(pull.client))]
+        tasks.create_task(_end(readers, feeder, work))
+        tasks.create_task(_write(pull, work))
+    if work.stopped_by is not None:
+        raise work.stopped_by
+
+
+async def _feed(
+    pull: Pull, work: Threads, more: asyncio.Event, listing: asyncio.Task[None]
+) -> None:
+    while True:
+        more.clear()
+        listing_ended = listing.done()
+        rows = await _find_due(pull, work.handed_out)
+        for row in rows:
+            work.handed_out.add(row.session_id)
+            await work.due.put(row)
+        if rows:
+            continue
+        if listing_ended:
+            break
+        waiting = asyncio.create_task(more.wait())
+        await asyncio.wait({waiting, listing}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+    for _ in range(len(pull.client)):
+        await work.due.put(None)
+
+
+async def _find_due(pull: Pull, handed_out: set[str]) -> Sequence[StoredRow]:
+    """The newest that are due. What failed stays handed out: the next run tries it again."""
+    is_due = (
+        conversations.c.website_id == pull.website_id,
+        conversations.c.messages_due,
+        conversations.c.deleted_at.is_(None),
+    )
+    async with pull.db.read() as connection:
+        rows = await connection.execute(
+            select(
+                conversations.c.session_id,
+                conversations.c.version_ms,
+                conversations.c.last_fingerprint,
+                conversations.c.messages_complete,
+                conversations.c.messages_back_to_ms,
+                conversations.c.last_message_at,
+            )
+            .where(*is_due)
+            .order_by(conversations.c.version_ms.desc())
+            .limit(len(handed_out) + AHEAD)
+        )
+        found = [row for row in rows if row.session_id not in handed_out]
+        total = await connection.scalar(
+            select(func.count()).select_from(conversations).where(*is_due)
+        )
+    done = pull.claim.counts.get("threads_done", 0)
+    pull.claim.counts["threads_total"] = done + int(total or 0)
+    return found
+
+
+async def _read(pull: Pull, work: Threads) -> None:
+    while work.stopped_by is None and (row := await work.due.get()) is not None:
+        try:
+            pull.check_asked()
+            async for part in read_thread(pull, row):
+                await work.read.put(part)
+        except Gone as error:
+            await work.read.put(await _gone(pull, row.session_id, error))
+        except (Circular, Permanent) as error:
+            failed = Rejected("conversation", row.session_id, error.message)
+            await work.read.put(Part(row.session_id, rejected=[failed]))
+        except (CrispsyncError, Stopped) as error:
+            work.stopped_by = error
+
+
+async def read_thread(pull: Pull, row: StoredRow) -> Any:
+    """Parts of a conversation's messages, newest first: all of them, or those since the last reading."""
+    known_ms = None
+    if row.messages_complete or row.messages_back_to_ms is not None:
+        known_ms = to_ms(row.last_message_at) if row.last_message_at else None
+    async for part in _read_back(pull, row, None, known_ms):
+        yield part
+    if not row.messages_complete and row.messages_back_to_ms is not None:
+        # An earlier run stopped on the way back: go on from there.
+        async for part in _read_back(pull, row, row.messages_back_to_ms, None):
+            yield part
+
+
+async def _read_back(
+    pull: Pull, row: StoredRow, before_ms: int | None, known_ms: int | None
+) -> Any:
+    """Walk back from `before_ms` to the thread's start, or to what is known already."""
+    path = f"conversation/{refuse_path_part(row.session_id)}/messages"
+    answers: list[Answer] = []
+
+    async def fetch(before: int | None) -> Answer:
+        answers.append(
+            await pull.get(path, {"timestamp_before": before} if before is not None else None)
+        )
+        return answers[-1]
+
+    part = Part(row.session_id)
+    batches = 0
+    newest_known = known_ms is not None and not row.messages_complete
+    async for items, back_to_ms in walk_thread(fetch, before_ms):
+        answer = answers.pop()
+        found, rejected = split_rejected(
+            [translate.message(item, row.session_id, answer.asked_ms) for item in items]
+        )
+        part.messages += found
+        part.rejected += rejected
+        batches += 1
+        reached = known_ms is not None and _oldest(found) < known_ms
+        if back_to_ms is None or reached:
+            back = row.messages_back_to_ms if reached and newest_known else None
+            part.progress = _progress(row, back)
+            if answer.cached and before_ms is None and _lacks_newest(row, part.messages):
+                part.progress = None
+                part.rejected.append(
+                    Rejected("conversation", row.session_id, "Crisp's cache is behind its list")
+                )
+            yield part
+            return
+        if batches % BATCHES_A_PART == 0 and known_ms is None:
+            part.progress = _progress(row, back_to_ms)
+            yield part
+            part = Part(row.session_id)
+
+
+def _oldest(messages: Sequence[MessageRecord]) -> int:
+    return min((m.version.crisp_ms for m in messages if m.version.crisp_ms), default=0)
+
+
+def _lacks_newest(row: StoredRow, messages: Sequence[MessageRecord]) -> bool:
+    return row.last_fingerprint is not None and all(
+        m.fingerprint != row.last_fingerprint for m in messages
+    )
+
+
+def _progress(row: StoredRow, back_to_ms: int | None) -> ThreadProgress:
+    return ThreadProgress(row.session_id, row.version_ms, row.last_fingerprint, back_to_ms)
+
+
+async def _gone(pull: Pull, session_id: str, error: Gone) -> Part:
+    """Believe that a conversation is gone only when asking for the record itself says so (SPEC S9)."""
+    asked_ms = pull.client.clock.now_ms()
+    try:
+        await pull.get(f"conversation/{refuse_path_part(session_id)}")
+    except Gone:
+        return Part(session_id, gone_ms=asked_ms)
+    return Part(session_id, rejected=[Rejected("conversation", session_id, error.message)])
+
+
+async def _end(
+    readers: Sequence[asyncio.Task[None]], feeder: asyncio.Task[None], work: Threads
+) -> None:
+    while work.stopped_by is None and not all(reader.done() for reader in readers):
+        await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
+    if work.stopped_by is not None:
+        feeder.cancel()
+        while not work.due.empty():
+            work.due.get_nowait()
+        for _ in readers:
+            work.due.put_nowait(None)
+        await asyncio.wait(readers)
+    await work.read.put(None)
+
+
+async def _write(pull: Pull, work: Threads) -> None:
+    """Whatever has arrived goes into one transaction: a slow database makes batches larger, not more."""
+    open_end = True
+    while open_end:
+        parts: list[Part] = []
+        while len(parts) < THREADS_A_WRITE and _size(parts) < MESSAGES_A_WRITE:
+            part = await work.read.get()
+            if part is None:
+                open_end = False
+                break
+            parts.append(part)
+        if parts:
+            await save_parts(pull, parts)
+            work.handed_out.difference_update(
+                part.session_id for part in parts if part.progress and part.ends_thread
+            )
+
+
+def _size(parts: Sequence[Part]) -> int:
+    return sum(len(part.messages) for part in parts)
+
+
+async def save_parts(pull: Pull, parts: Sequence[Part]) -> None:
+    gone = [part for part in parts if part.gone_ms is not None]
+
+    async def remember(connection: AsyncConnection) -> None:
+        await write_progress(
+            connection, pull.website_id, [part.progress for part in parts if part.progress]
+        )
+        for part in gone:
+            await remove_conversations(connection, pull.rules, [part.session_id], part.gone_ms or 0)
+
+    await pull.save(
+        Batch(pull.website_id, messages=[m for part in parts for m in part.messages]),
+        remember,
+        rejected=[r for part in parts for r in part.rejected],
+        counts={
+            "threads_done": sum(part.ends_thread for part in parts),
+            "messages_done": _size(parts),
+            "removed": len(gone),
+        },
+    )

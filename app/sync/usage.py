@@ -1,0 +1,32 @@
+"""How much of the day's quota is used, and whether everybody waits (SPEC S6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app import clock
+from app.crisp import quota
+from app.crisp.budget import credential_key
+from app.db.session import Database
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaState:
+    used: int
+    limit: int
+    paused_until: datetime | None = None
+    reason: str | None = None
+
+
+async def read_quota(db: Database, settings: Settings) -> QuotaState:
+    if not settings.crisp_identifier:
+        return QuotaState(0, settings.crisp_daily_quota)
+    credential = credential_key(settings.crisp_identifier)
+    async with db.read() as connection:
+        used = await quota.total_used(connection, credential, clock.now().strftime("%Y-%m-%d"))
+        pause = await quota.find_pause(connection, credential)
+    if pause is None or pause[0] <= clock.now_ms():
+        return QuotaState(used, settings.crisp_daily_quota)
+    return QuotaState(used, settings.crisp_daily_quota, clock.from_ms(pause[0]), pause[1])

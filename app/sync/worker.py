@@ -1,0 +1,125 @@
+"""Working off runs: claim, execute, again. The same loop in the web process and in an arq job."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import select
+
+from app.crisp.client import CrispClient
+from app.db.session import Database
+from app.errors import CrispsyncError
+from app.settings import Settings
+from app.sync.access import open_client
+from app.sync.execute import execute
+from app.sync.runs import Claim, claim
+from app.sync.schedule import queue_due_runs
+from app.sync.tables import sync_runs
+
+log = structlog.get_logger()
+
+AT_ONCE = 4
+LOOK_EVERY = 2.0  # seconds without a bell
+SCHEDULE_EVERY = 20.0
+
+
+def owner_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass(slots=True)
+class Worker:
+    """Runs of up to AT_ONCE websites at a time, in this process, on one client."""
+
+    db: Database
+    settings: Settings
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    busy_websites: frozenset[str] = frozenset()
+    _client: CrispClient | None = None
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def client(self) -> CrispClient:
+        """Raises Refused when no credential is set."""
+        if self._client is None:
+            self._client = open_client(self.db, self.settings, lambda: self.busy_websites)
+        return self._client
+
+    async def work(self) -> None:
+        """Until `stopping` is set; then running work is released for others (FAILURES case 90)."""
+        next_schedule = 0.0
+        loop = asyncio.get_running_loop()
+        try:
+            while not self.stopping.is_set():
+                try:
+                    if loop.time() >= next_schedule:
+                        next_schedule = loop.time() + SCHEDULE_EVERY
+                        await queue_due_runs(self.db, self.settings.sync_every_minutes)
+                    await self.start_waiting_runs()
+                except CrispsyncError as error:
+                    log.warning("worker.waits", error=type(error).__name__)
+                await self._wait_for_bell()
+        finally:
+            await self._stop()
+
+    async def work_off(self) -> None:
+        """What waits now, to its end: one arq job."""
+        while await self.start_waiting_runs() or self._running:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def start_waiting_runs(self) -> int:
+        started = 0
+        while len(self._running) < AT_ONCE:
+            held = await claim(self.db, owner_name(), self.settings.lease_seconds)
+            if held is None:
+                break
+            task = asyncio.create_task(self._execute(held))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+            started += 1
+        if started:
+            await self._find_busy_websites()
+        return started
+
+    async def close(self) -> None:
+        await self._stop()
+        if self._client is not None:
+            await self._client.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self.bell.set()
+
+    async def _execute(self, held: Claim) -> None:
+        log.info("sync.started", run_id=held.run_id, website_id=held.website_id, kind=held.kind)
+        state = await execute(self.db, self.client, held)
+        log.info("sync.ended", run_id=held.run_id, website_id=held.website_id, state=state)
+
+    async def _find_busy_websites(self) -> None:
+        async with self.db.read() as connection:
+            rows = await connection.execute(
+                select(sync_runs.c.website_id).where(sync_runs.c.state == "running")
+            )
+            self.busy_websites = frozenset(row.website_id for row in rows)
+
+    async def _wait_for_bell(self) -> None:
+        waits = {
+            asyncio.create_task(self.bell.wait()),
+            asyncio.create_task(self.stopping.wait()),
+        }
+        await asyncio.wait(waits, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        self.bell.clear()
+
+    async def _stop(self) -> None:
+        for task in list(self._running):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._running, return_exceptions=True)

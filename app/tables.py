@@ -1,0 +1,36 @@
+"""Every table of the schema, imported so that Alembic and the tests see all of them."""
+
+from __future__ import annotations
+
+from app.companies.tables import companies, company_aliases, contact_companies
+from app.contacts.tables import contact_emails, contacts
+from app.conversations.tables import (
+    conversation_companies,
+    conversations,
+    link_decisions,
+    messages,
+    operators,
+)
+from app.crisp.tables import quota_pauses, quota_usage
+from app.db.base import metadata
+from app.sync.tables import sync_failures, sync_runs
+from app.websites.tables import websites
+
+__all__ = [
+    "companies",
+    "company_aliases",
+    "contact_companies",
+    "contact_emails",
+    "contacts",
+    "conversation_companies",
+    "conversations",
+    "link_decisions",
+    "messages",
+    "metadata",
+    "operators",
+    "quota_pauses",
+    "quota_usage",
+    "sync_failures",
+    "sync_runs",
+    "websites",
+]

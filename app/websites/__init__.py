@@ -1,0 +1,1 @@
+"""The installed Crisp websites: connecting, verifying, settings."""

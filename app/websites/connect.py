@@ -1,0 +1,158 @@
+"""Connecting a website: verified with Crisp first, saved whole or not at all (SPEC C2, C3, C8)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.crisp.client import CrispClient
+from app.crisp.errors import AuthRejected, Gone, NotSubscribed
+from app.db.base import metadata
+from app.db.session import Database
+from app.db.upsert import insert_for
+from app.errors import Refused
+from app.websites.rules import require_website
+from app.websites.tables import websites
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+WHERE_THE_ID_IS = "in Crisp, under Settings, Website settings (Setup instructions), and looks like 8c842203-7ed8-4e29-a608-7cf78a7d2fcc"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What Crisp says of a website that has the plugin."""
+
+    website_id: str
+    name: str
+    domain: str | None
+
+
+def require_website_id(text: str) -> str:
+    """The id in lower case. Raises Refused with where to find it."""
+    candidate = text.strip().lower()
+    if not _UUID.fullmatch(candidate):
+        raise Refused(f"“{text[:60]}” is not a website id: it stands {WHERE_THE_ID_IS}.")
+    return candidate
+
+
+async def verify(client: CrispClient, website_id: str, plugin_id: str | None) -> Installed:
+    """Ask Crisp whether the plugin is installed there. Raises Refused or a CrispError, saves nothing.
+
+    Source: crisp/REFERENCE.md section 2, point 5.
+    """
+    plugin_id = plugin_id or await _own_plugin_id(client)
+    try:
+        answer = await client.get(
+            f"plugins/subscription/{website_id}/{plugin_id}", purpose="interactive"
+        )
+    except (NotSubscribed, Gone):
+        raise _not_installed(website_id, plugin_id) from None
+    if not isinstance(answer.data, dict) or answer.data.get("active") is not True:
+        raise _not_installed(website_id, plugin_id)
+    return await _describe(client, website_id)
+
+
+async def _own_plugin_id(client: CrispClient) -> str:
+    answer = await client.get("plugin/connect/account", purpose="interactive")
+    return str(answer.data.get("plugin_id", "")) if isinstance(answer.data, dict) else ""
+
+
+def _not_installed(website_id: str, plugin_id: str) -> Refused:
+    return Refused(
+        f"The plugin is not installed on website {website_id}: open "
+        f"https://app.crisp.chat/initiate/plugin/{plugin_id}/ , install it there, then connect again."
+    )
+
+
+async def _describe(client: CrispClient, website_id: str) -> Installed:
+    try:
+        answer = await client.get(f"website/{website_id}", purpose="interactive")
+    except (
+        AuthRejected,
+        Gone,
+    ):  # no scope is known for this route; the name is not worth failing for
+        return Installed(website_id, website_id, None)
+    data = answer.data if isinstance(answer.data, dict) else {}
+    name, domain = data.get("name"), data.get("domain")
+    return Installed(
+        website_id,
+        name if isinstance(name, str) and name else website_id,
+        domain if isinstance(domain, str) and domain else None,
+    )
+
+
+async def save_connected(db: Database, found: Installed) -> None:
+    """Keep the website as connected. A new installation gets a new generation; settings stay."""
+
+    async def work(connection: AsyncConnection) -> None:
+        insert = insert_for(connection, websites).values(
+            id=found.website_id,
+            name=found.name,
+            domain=found.domain,
+            status="connected",
+            connected_at=clock.now(),
+            generation=1,
+            import_people=True,
+            import_conversations=True,
+            import_notes=True,
+            import_custom_data=False,
+            mapping={},
+            time_zone="UTC",
+        )
+        await connection.execute(insert.on_conflict_do_nothing(index_elements=["id"]))
+        await connection.execute(
+            update(websites)
+            .where(websites.c.id == found.website_id, websites.c.status != "connected")
+            .values(
+                status="connected",
+                connected_at=clock.now(),
+                generation=websites.c.generation + 1,
+            )
+        )
+        await connection.execute(
+            update(websites)
+            .where(websites.c.id == found.website_id)
+            .values(name=found.name, domain=found.domain, attention=None)
+        )
+
+    await db.transact(work)
+
+
+async def disconnect(db: Database, website_id: str, *, erase: bool) -> None:
+    """Stop everything for this website; its data is kept, or erased. Raises NotFound."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await require_website(connection, website_id)
+        if erase:
+            await _erase(connection, website_id)
+            return
+        await connection.execute(
+            update(websites)
+            .where(websites.c.id == website_id)
+            .values(status="disconnected", generation=websites.c.generation + 1)
+        )
+
+    await db.transact(work)
+
+
+async def _erase(connection: AsyncConnection, website_id: str) -> None:
+    for table in reversed(metadata.sorted_tables):
+        if "website_id" in table.c:
+            await connection.execute(delete(table).where(table.c.website_id == website_id))
+    await connection.execute(delete(websites).where(websites.c.id == website_id))
+
+
+async def mark_uninstalled(connection: AsyncConnection, website_id: str) -> None:
+    """Crisp says the plugin is gone from there: stop, and keep the data (SPEC C4)."""
+    await connection.execute(
+        update(websites)
+        .where(websites.c.id == website_id)
+        .values(
+            status="uninstalled",
+            attention="The plugin was uninstalled in Crisp; the data is kept and no longer updated.",
+        )
+    )

@@ -1,0 +1,44 @@
+"""A website's settings as the rest of the program reads them (SPEC C6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.base import StoredRow
+from app.errors import NotFound
+from app.websites.tables import websites
+
+
+@dataclass(frozen=True, slots=True)
+class WebsiteRules:
+    id: str
+    status: str
+    generation: int
+    import_people: bool
+    import_conversations: bool
+    import_notes: bool
+    import_custom_data: bool
+    import_since: datetime | None
+    mapping: Mapping[str, str | None]
+
+
+async def require_website(connection: AsyncConnection, website_id: str) -> StoredRow:
+    """The whole row. Raises NotFound."""
+    row = (
+        await connection.execute(select(websites).where(websites.c.id == website_id))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"Website {website_id} is not connected: crispsync connect {website_id}")
+    return row
+
+
+async def rules_of(connection: AsyncConnection, website_id: str) -> WebsiteRules:
+    """Raises NotFound."""
+    row = await require_website(connection, website_id)
+    names = WebsiteRules.__dataclass_fields__
+    return WebsiteRules(**{name: getattr(row, name) for name in names})

@@ -1,0 +1,37 @@
+"""One row for each Crisp website that was ever connected."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Column, Integer, Text
+
+from app.db.base import BigInt, Flag, Json, UtcDateTime, plain_table
+
+websites = plain_table(
+    "websites",
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("domain", Text),
+    Column("status", Text, nullable=False),
+    Column("connected_at", UtcDateTime, nullable=False),
+    # Grows with each installation; work begun under an older one writes nothing (FAILURES case 51).
+    Column("generation", Integer, nullable=False),
+    Column("attention", Text),
+    # Settings (SPEC C6)
+    Column("import_people", Flag, nullable=False),
+    Column("import_conversations", Flag, nullable=False),
+    Column("import_notes", Flag, nullable=False),
+    Column("import_custom_data", Flag, nullable=False),
+    Column("import_since", UtcDateTime),
+    Column("mapping", Json, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    # How far Crisp has been read. Frozen ends of finished windows, epoch ms of Crisp's clock.
+    Column("first_imported_at", UtcDateTime),
+    Column("conversations_read_to_ms", BigInt),
+    Column("people_read_to_ms", BigInt),
+    Column("rescanned_on", Text),
+    Column("rolling_read", Json),
+    Column("people_reread_at", UtcDateTime),
+    CheckConstraint(
+        "status IN ('waiting', 'connected', 'paused', 'disconnected', 'uninstalled')", name="status"
+    ),
+)

@@ -1,0 +1,58 @@
+"""What all tests share. The fixtures themselves are in tests/fixtures/, each module with its manual."""
+
+import os
+import signal
+from types import FrameType
+
+import psutil
+import pytest
+from hypothesis import settings
+
+from tests.fixtures import run_folder
+
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.valkey",
+    "tests.fixtures.databases",
+    "tests.fixtures.program",
+    "tests.fixtures.browser",
+]
+
+BROWSER_FIXTURES = {"browser", "page"}
+
+# Two workers share two cores with servers and browsers: time limits per example would be noise.
+settings.register_profile("crispsync", deadline=None)
+settings.load_profile("crispsync")
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        run_folder.make()
+        # The servers must end with us, also when a supervisor ends us.
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # A Ctrl-C reaches the workers by itself, this signal does not.
+    for child in psutil.Process().children():
+        child.send_signal(signal.SIGINT)
+    raise KeyboardInterrupt
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not _is_worker(config) and run_folder.VARIABLE in os.environ:
+        from tests.fixtures.databases import drop_postgres_template
+
+        drop_postgres_template()
+        run_folder.remove(run_folder.current())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if BROWSER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

@@ -1,0 +1,36 @@
+"""The web app with the jobs inside it, for when there is no Redis: one process, one SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app.db.session import Database
+from app.main import create_app
+from app.settings import get_settings
+from app.sync.worker import Worker
+
+
+def create() -> FastAPI:
+    return create_app(get_settings(), working)
+
+
+@asynccontextmanager
+async def working(app: FastAPI, db: Database) -> AsyncIterator[None]:
+    """Run a worker as long as the web app runs, and ring it directly."""
+    worker = Worker(db, get_settings())
+
+    async def ring() -> None:
+        worker.bell.set()
+
+    app.state.ring = ring
+    task = asyncio.create_task(worker.work())
+    try:
+        yield
+    finally:
+        worker.stopping.set()
+        await task
+        await worker.close()

@@ -1,0 +1,68 @@
+"""arq's WorkerSettings: the jobs, the clock that rings by itself, start-up."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import orjson
+from arq import cron
+from arq.connections import RedisSettings
+
+from app.db.migrate import upgrade
+from app.db.session import open_database
+from app.logs import configure_logs
+from app.settings import get_settings
+from app.sync.schedule import queue_due_runs
+from app.sync.worker import Worker
+
+DAY = 24 * 3600
+
+
+async def start(ctx: dict[str, Any]) -> None:
+    settings = get_settings()
+    configure_logs()
+    ctx["db"] = open_database(settings.database_url)
+    ctx["worker"] = Worker(ctx["db"], settings)
+
+
+async def stop(ctx: dict[str, Any]) -> None:
+    await ctx["worker"].close()
+    await ctx["db"].close()
+
+
+async def pull(ctx: dict[str, Any]) -> None:
+    """Work off the runs that wait. Harmless when repeated: each run has one lease."""
+    await ctx["worker"].work_off()
+
+
+async def schedule(ctx: dict[str, Any]) -> None:
+    """Queue what is due, and take over what a killed worker left, without any bell."""
+    await queue_due_runs(ctx["db"], get_settings().sync_every_minutes)
+    await ctx["worker"].work_off()
+
+
+def migrate_first() -> None:
+    upgrade(get_settings().database_url)
+
+
+def dump(value: dict[str, Any]) -> bytes:
+    return orjson.dumps(value)
+
+
+class WorkerSettings:
+    """Read by arq. JSON on the wire: pickle would run what somebody else put into Redis (case 98)."""
+
+    functions: ClassVar[list[Any]] = [pull]
+    cron_jobs: ClassVar[list[Any]] = [
+        cron(schedule, second=set(range(0, 60, 5)), unique=False, timeout=DAY, keep_result=0)
+    ]
+    on_startup = start
+    on_shutdown = stop
+    redis_settings = RedisSettings.from_dsn(get_settings().redis_url or "redis://127.0.0.1:6379")
+    job_serializer = dump
+    job_deserializer = orjson.loads
+    keep_result = 0
+    max_jobs = 50
+    max_tries = 1
+    job_timeout = DAY
+    handle_signals = True
