@@ -19,7 +19,7 @@ from app.records import Batch, MessageRecord, Rejected, conversation_id
 from app.websites.rules import WebsiteRules
 
 # What one bad value in a record can cause, at whatever layer notices it first.
-_BAD_VALUE = (DataError, IntegrityError, StatementError, ValueError, TypeError, OverflowError)
+BAD_VALUES = (DataError, IntegrityError, StatementError, ValueError, TypeError, OverflowError)
 
 
 @dataclass(slots=True)
@@ -33,18 +33,18 @@ class Outcome:
 
 
 async def ingest(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
-    """Write a batch; a record that the database refuses is left out and reported, the rest is kept.
+    """Write a batch, all of it: a record that the database refuses raises one of BAD_VALUES.
 
     One writer for each website at a time: batches are merged with what is stored, and two merges
     of the same row must not overlap.
     """
     await lock_key(connection, f"website {rules.id}")
-    try:
-        async with connection.begin_nested():
-            return await _write(connection, rules, batch)
-    except _BAD_VALUE as error:
-        if is_transient(error):
-            raise
+    return await _write(connection, rules, batch)
+
+
+async def ingest_singly(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
+    """For a batch that was refused: what can be kept is kept, the rest is reported (FAILURES case 53)."""
+    await lock_key(connection, f"website {rules.id}")
     return await _write_one_by_one(connection, rules, batch)
 
 
@@ -122,7 +122,7 @@ async def _write_one_by_one(
         try:
             async with connection.begin_nested():
                 written = await _write(connection, rules, single)
-        except _BAD_VALUE as error:
+        except BAD_VALUES as error:
             if is_transient(error):
                 raise
             outcome.rejected.append(_rejected(single, error))

@@ -6,6 +6,7 @@ A bell that nobody hears costs seconds, since workers also look by themselves.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 Ring = Callable[[], Awaitable[None]]
 
@@ -19,13 +20,16 @@ async def no_bell() -> None:
 
 async def ring_redis(redis_url: str) -> None:
     """Ring once; a Redis that is away is no reason to fail."""
+    import orjson
     import structlog
     from arq import create_pool
     from arq.connections import RedisSettings
     from redis.exceptions import RedisError
 
     try:
-        pool = await create_pool(RedisSettings.from_dsn(redis_url), retry=0)
+        # arq would try five times and write pickle; somebody waits, and the worker reads JSON.
+        settings = replace(RedisSettings.from_dsn(redis_url), conn_retries=0)
+        pool = await create_pool(settings, job_serializer=orjson.dumps)
         await pool.enqueue_job(PULL)
         await pool.aclose()
     except (RedisError, OSError) as error:

@@ -127,6 +127,7 @@ class Batch:
     messages: list[MessageRecord] = field(default_factory=list)
 
 
+@lru_cache(maxsize=4096)
 def conversation_id(website_id: str, session_id: str) -> str:
     """Our id of a Crisp conversation. Derived, so that a message finds its parent without a query."""
     return str(uuid.uuid5(_NAMESPACE, f"{website_id}/{session_id}"))
@@ -144,7 +145,7 @@ def normal_address(address: str | None) -> str | None:
     local, at, domain = unicodedata.normalize("NFC", address).strip().rpartition("@")
     if not at or not local or not domain or any(c.isspace() for c in local + domain):
         return None
-    ascii_domain = normal_domain(domain)
+    ascii_domain = _ascii_domain(domain)
     if ascii_domain is None or "@" in local:
         return None
     return f"{unicodedata.normalize('NFC', local.lower())}@{ascii_domain}"
@@ -154,8 +155,12 @@ def normal_domain(domain: str | None) -> str | None:
     """`https://www.Exämple.com/x` to `xn--exmple-cua.com`; None when it is no domain."""
     if not domain:
         return None
-    bare = _SCHEME_OR_WWW.sub("", domain.strip()).split("/")[0].split(":")[0].rstrip(".")
-    if not bare or len(bare) > 253 or any(c.isspace() for c in bare):
+    return _ascii_domain(_SCHEME_OR_WWW.sub("", domain.strip()).split("/")[0].split(":")[0])
+
+
+def _ascii_domain(domain: str) -> str | None:
+    bare = domain.rstrip(".")
+    if not bare or len(bare) > 253 or any(c.isspace() or c in "/:" for c in bare):
         return None
     try:
         return idna.encode(bare, uts46=True).decode("ascii").lower()

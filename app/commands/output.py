@@ -9,7 +9,9 @@ import orjson
 
 
 def as_document(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z, default=str).decode()
+    # Columns name themselves by a kind of str of SQLAlchemy's own.
+    options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+    return orjson.dumps(value, option=options, default=str).decode()
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -24,6 +24,9 @@ from app.websites.connect import require_website_id
 from app.websites.rules import require_website
 from app.websites.tables import websites
 
+# As app/clock.py: what lies outside is a typing error.
+FIRST_YEAR, LAST_YEAR = 1990, 2099
+
 
 def sync(kind: Any, website_id: str | None, *, wait: bool, accept_removals: bool) -> int:
     """The worst exit code over the websites."""
@@ -34,9 +37,10 @@ def backfill(
     from_text: str, to_text: str, website_id: str | None, *, preview: bool, wait: bool
 ) -> int:
     window_from = parse_day(from_text, "--from")
-    window_to = parse_day(to_text, "--to") + timedelta(days=1)
-    if window_from >= window_to:
+    last_day = parse_day(to_text, "--to")
+    if window_from > last_day:
         raise Refused(f"--from {from_text} is after --to {to_text}.")
+    window_to = last_day + timedelta(days=1)
     if preview:
         return _preview(website_id, window_from, window_to)
     return _run("backfill", website_id, wait=wait, window=(window_from, window_to))
@@ -47,7 +51,9 @@ def parse_day(text: str, option: str) -> datetime:
     try:
         day = date.fromisoformat(text.strip())
     except ValueError:
-        raise Refused(f"{option} {text} is no date: write it as 2026-01-31.") from None
+        raise Refused(f"{option} {text[:60]} is no date: write it as 2026-01-31.") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise Refused(f"{option} {text[:60]} is not between {FIRST_YEAR} and {LAST_YEAR}.")
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 

@@ -41,7 +41,7 @@ async def resolve_companies(
     made: dict[str, Row] = {}
     renamed: dict[str, Row] = {}
     for naming in ordered:
-        company_id = _find(naming.company, owners, known, made)
+        company_id = _find(naming.company, owners, known, made | renamed)
         if company_id is None:
             company_id = _make(website_id, naming, made)
         else:
@@ -103,7 +103,7 @@ def _find(
     company: CompanyRef,
     owners: Mapping[Alias, str],
     known: Mapping[str, StoredRow],
-    made: Mapping[str, Row],
+    written: Mapping[str, Row],
 ) -> str | None:
     found = owners.get(company.key)
     if found is not None or company.domain is None or not company.name:
@@ -111,7 +111,7 @@ def _find(
     namesake = owners.get(("name", normal_company_name(company.name)))
     if namesake is None:
         return None
-    taken = made[namesake]["domain"] if namesake in made else known[namesake].domain
+    taken = written[namesake]["domain"] if namesake in written else known[namesake].domain
     return namesake if taken is None else None
 
 
@@ -127,7 +127,7 @@ def _make(website_id: str, naming: Naming, made: dict[str, Row]) -> str:
         "created_at": moment,
         "updated_at": moment,
         "search": fold_for_search(name, naming.company.domain),
-        "named_ms": naming.named_ms,
+        "named_ms": naming.named_ms if naming.company.name else 0,
     }
     made[row["id"]] = row
     return str(row["id"])
@@ -157,12 +157,11 @@ def _rename(
         return
     name, domain = naming.company.name, current["domain"] or naming.company.domain
     newer = bool(name) and naming.named_ms >= current["named_ms"]
-    if (not newer or name == current["name"]) and domain == current["domain"]:
-        current["named_ms"] = max(current["named_ms"], naming.named_ms if name else 0)
+    before = current["name"], current["domain"], current["named_ms"]
+    after = (name, domain, naming.named_ms) if newer else (before[0], domain, before[2])
+    if after == before:
         return
-    current["name"] = name if newer else current["name"]
-    current["domain"] = domain
-    current["named_ms"] = max(current["named_ms"], naming.named_ms if name else 0)
+    current["name"], current["domain"], current["named_ms"] = after
     current["search"] = fold_for_search(current["name"], domain)
     if company_id not in made:
         renamed[company_id] = current

@@ -16,7 +16,7 @@ from app.contacts.mapping import COLUMNS, apply, company_of, effective, map_fiel
 from app.contacts.segments import replace_own
 from app.contacts.tables import contact_emails, contacts
 from app.db.base import StoredRow, new_id
-from app.db.upsert import Row, update_rows, upsert
+from app.db.upsert import Row, met_again, update_rows, upsert
 from app.records import (
     CompanyRef,
     ContactRecord,
@@ -56,25 +56,30 @@ async def write_contacts(
     records: Sequence[ContactRecord],
 ) -> ContactChanges:
     """Insert or update; rows that say nothing new are only marked as seen."""
+    if not records:
+        return ContactChanges()
     newest = _newest(records)
     known = await _find_known(connection, website_id, newest)
     mapping = effective(overrides)
     changes = ContactChanges()
     fresh: list[Row] = []
     changed: list[Row] = []
+    met: list[Row] = []
     for record in newest.values():
         row = known.get(record.people_id)
         if row is not None and not _is_news(row, record.version):
+            met.append(met_again(row, record.version, confirmed=False))
             continue
         merged = _merge(website_id, mapping, row, record)
         if row is not None and _same(row, merged):
+            met.append(met_again(row, record.version, confirmed=True))
             continue
         (fresh if row is None else changed).append(merged)
         _note_changes(changes, row, merged)
     await upsert(connection, contacts, _ordered(fresh), key=_KEY, update=())
     await update_rows(connection, contacts, _ordered(changed), key=_KEY)
+    await update_rows(connection, contacts, _ordered(met), key=_KEY)
     changes.addresses |= await keep_addresses(connection, website_id, fresh + changed)
-    await _mark_seen(connection, website_id, newest)
     return changes
 
 
@@ -164,7 +169,8 @@ def _merge(
 ) -> Row:
     before: Fields = row.crisp_fields if row is not None else {}
     fields = with_computed({**before, **record.fields, **_custom(before, record.custom_data)})
-    changed = [p for p in fields if p not in before or before[p] != fields[p]]
+    # What Crisp never filled is no change of Crisp's when it is told as empty (SPEC D7).
+    changed = [p for p in fields if before.get(p) != fields[p]]
     columns: Fields = {name: getattr(row, name, None) for name in COLUMNS}
     attributes: Fields = dict(row.attributes) if row is not None else {}
     apply(map_fields(mapping, fields, changed), columns, attributes)
@@ -226,21 +232,6 @@ def _note_changes(changes: ContactChanges, row: StoredRow | None, merged: Row) -
     at = clock.from_ms(merged["version_ms"]) or merged["updated_at"]
     since = merged["signed_up_at"] or at
     changes.belongings.append(Belonging(merged["id"], company, at, since))
-
-
-async def _mark_seen(
-    connection: AsyncConnection, website_id: str, newest: Mapping[str, ContactRecord]
-) -> None:
-    """Remember that a full pass met these, changed or not (SPEC S9)."""
-    if not newest:
-        return
-    seen_ms = max(record.version.observed_ms for record in newest.values())
-    await connection.execute(
-        update(contacts)
-        .where(contacts.c.website_id == website_id, contacts.c.crisp_people_id.in_(list(newest)))
-        .where(contacts.c.seen_ms < seen_ms)
-        .values(seen_ms=seen_ms)
-    )
 
 
 async def bury_contacts(

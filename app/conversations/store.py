@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import now
 from app.conversations.tables import conversations, operators
 from app.db.base import StoredRow
-from app.db.upsert import Row, update_rows, upsert
+from app.db.upsert import Row, met_again, update_rows, upsert
 from app.records import (
     ConversationRecord,
     Fields,
@@ -57,18 +57,22 @@ async def write_conversations(
     names = await _operator_names(connection, website_id, newest.values())
     fresh: list[Row] = []
     changed: list[Row] = []
+    met: list[Row] = []
     for own_id, record in newest.items():
         row = known.get(own_id)
         if row is not None and not _is_news(row, record.version):
+            met.append(met_again(row, record.version, confirmed=False))
             continue
         merged = _merge(website_id, own_id, row, record, names)
         if row is None:
             fresh.append({**merged, **_NEVER_READ})
-        elif not _same(row, merged):
+        elif _same(row, merged):
+            met.append(met_again(row, record.version, confirmed=True))
+        else:
             changed.append(merged)
     await upsert(connection, conversations, fresh, key=_KEY, update=())
     await update_rows(connection, conversations, changed, key=_KEY)
-    await _mark_seen(connection, website_id, newest)
+    await update_rows(connection, conversations, met, key=_KEY)
     return {row["id"] for row in (*fresh, *changed)}
 
 
@@ -185,19 +189,6 @@ def _same(row: StoredRow, merged: Row) -> bool:
     if row.removed_observed_ms is not None:
         return False
     return all(getattr(row, name) == merged[name] for name in _COMPARED)
-
-
-async def _mark_seen(
-    connection: AsyncConnection, website_id: str, newest: Mapping[str, ConversationRecord]
-) -> None:
-    """Remember that a full pass met these, changed or not (SPEC S9)."""
-    seen_ms = max(record.version.observed_ms for record in newest.values())
-    await connection.execute(
-        update(conversations)
-        .where(conversations.c.website_id == website_id, conversations.c.id.in_(list(newest)))
-        .where(conversations.c.seen_ms < seen_ms)
-        .values(seen_ms=seen_ms)
-    )
 
 
 async def bury_conversations(

@@ -12,7 +12,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -83,10 +83,13 @@ class Budget:
         After a pause one request goes ahead alone, and the others follow when it went well.
         """
         await self._wait_out_pause()
-        async with self._probing if self._pause.in_a_row else nullcontext():
+        if not self._pause.in_a_row:
+            await self._take(website_id, purpose)
+            yield
+            return
+        async with self._probing:
             await self._wait_out_pause()
             await self._take(website_id, purpose)
-            self.spent[website_id] += 1
             yield
 
     async def pause(self, retry_after: float | None, quota_used_up: bool, reason: str) -> None:
@@ -151,6 +154,7 @@ class Budget:
                 if self._held[key] <= 0:
                     self._held[key] += await self._grant(website_id, purpose, day)
         self._held[key] -= 1
+        self.spent[website_id] += 1
 
     async def _grant(self, website_id: str, purpose: Purpose, day: str) -> int:
         sharers = self.sharers() | {website_id}

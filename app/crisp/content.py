@@ -12,8 +12,10 @@ def direction_of(kind: str, sent_by: Any, sender_id: Any, session_id: str) -> Di
     """Notes and events are internal; `user` is the visitor. Without `from`, the visitor's user id is the session's."""
     if kind in {"note", "event"}:
         return "internal"
-    if sent_by in {"user", "operator"}:
-        return "inbound" if sent_by == "user" else "outbound"
+    if sent_by == "user":
+        return "inbound"
+    if sent_by == "operator":
+        return "outbound"
     return "inbound" if sender_id == session_id else "outbound"
 
 

@@ -6,7 +6,7 @@ the wrong type is left to the raw JSON. Sources: crisp/REFERENCE.md section 6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from app.clock import from_ms
@@ -52,7 +52,7 @@ CONTACT_TEXTS = (
     "notepad",
 )
 CONTACT_NUMBERS = ("active.last", "created_at", "score", "person.timezone")
-_STATES = {0: "pending", 1: "unresolved", 2: "resolved"}
+_STATES = ("pending", "unresolved", "resolved")  # by Crisp's status number
 _MISSING: Any = object()
 
 
@@ -145,24 +145,20 @@ def operator(item: Mapping[str, Any]) -> OperatorRecord | None:
 
 
 def _conversation_fields(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fields:
-    fields: Fields = {
-        name: _short(meta[name])
-        for name in ("nickname", "subject", "origin", "email")
-        if name in meta
-    }
-    state = item.get("state", _STATES.get(item.get("status", -1)))
-    if state in _STATES.values():
+    fields = _texts_in(meta, ("nickname", "subject", "origin", "email"))
+    fields |= _texts_in(item, ("last_message",))
+    state = _state(item)
+    if state is not None:
         fields["status"] = state
-    if "email" in meta:
+    if "email" in fields:
         fields["email_norm"] = normal_address(fields["email"])
-    if "people_id" in item:
-        fields["people_id"] = item["people_id"] if _is_id(item["people_id"]) else None
+    people_id = item.get("people_id", _MISSING)
+    if _is_id(people_id) or people_id in (None, ""):
+        fields["people_id"] = people_id or None
     if "assigned" in item:
         fields["assigned_user_id"] = _assigned(item["assigned"])
     if "is_verified" in item or "verifications" in item:
         fields["email_verified"] = _email_verified(item)
-    if "last_message" in item:
-        fields["last_message"] = _short(item["last_message"])
     for column, name in (("crisp_created_at", "created_at"), ("crisp_updated_at", "updated_at")):
         moment = from_ms(item.get(name))
         if moment is not None:
@@ -172,10 +168,7 @@ def _conversation_fields(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fi
 
 def _metadata(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fields:
     """What a person may want to see and no rule needs, under names of ours."""
-    found: Fields = {}
-    for name, source in (("phone", meta), ("address", meta), ("topic", item), ("inbox_id", item)):
-        if name in source:
-            found[name] = _short(source[name])
+    found = _texts_in(meta, ("phone", "address")) | _texts_in(item, ("topic", "inbox_id"))
     for name, value in (
         ("segments", _texts(meta.get("segments", _MISSING))),
         ("data", meta.get("data") if isinstance(meta.get("data"), Mapping) else None),
@@ -190,9 +183,27 @@ def _metadata(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fields:
     return found
 
 
+def _state(item: Mapping[str, Any]) -> str | None:
+    """The state; where it is missing, what the status number says."""
+    if "state" in item:
+        return item["state"] if item["state"] in _STATES else None
+    return next((s for n, s in enumerate(_STATES) if _is_number(item.get("status"), n)), None)
+
+
+def _is_number(value: Any, number: int) -> bool:
+    return value == number and not isinstance(value, bool)
+
+
+def _texts_in(source: Mapping[str, Any], names: Iterable[str]) -> Fields:
+    """The texts that the source tells; what is of another type is not told."""
+    told = {name: _text_at(source, name) for name in names}
+    return {name: text for name, text in told.items() if text is not _MISSING}
+
+
 def _email_verified(item: Mapping[str, Any]) -> bool:
     checks = item.get("verifications")
-    identities = [c.get("identity") for c in checks or [] if isinstance(c, Mapping)]
+    listed = checks if isinstance(checks, list) else []
+    identities = [check.get("identity") for check in listed if isinstance(check, Mapping)]
     return item.get("is_verified") is True or "email" in identities
 
 

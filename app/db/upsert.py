@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.base import Json, dump_json
+from app.db.base import Json, StoredRow, dump_json
+from app.records import Version
 
 Row = dict[str, Any]
 
@@ -62,6 +64,19 @@ def _newness(row: Mapping[str, Any]) -> tuple[int, int]:
     return row.get("version_ms", 0), row.get("observed_ms", 0)
 
 
+def met_again(stored: StoredRow, version: Version, *, confirmed: bool) -> Row:
+    """The columns to update when a record says nothing new: a full pass met it (SPEC S9), and, when it
+    said the same as the row, a cached copy from before then is old (FAILURES case 49).
+    """
+    seen_ms = version.observed_ms
+    return {
+        "website_id": stored.website_id,
+        "id": stored.id,
+        "seen_ms": max(stored.seen_ms, seen_ms),
+        "observed_ms": seen_ms if confirmed else stored.observed_ms,
+    }
+
+
 async def upsert(
     connection: AsyncConnection,
     table: Table,
@@ -79,25 +94,39 @@ async def upsert(
     """
     if not rows:
         return
-    names = list(rows[0])
-    insert = insert_for(connection, table)
-    if connection.dialect.name != "sqlite":
-        insert = insert.from_select(names, _unnest(table, names))
-    if update:
-        where = None
-        if guard:
-            where = tuple_(insert.excluded.version_ms, insert.excluded.observed_ms) > tuple_(
-                table.c.version_ms, table.c.observed_ms
-            )
-        insert = insert.on_conflict_do_update(
-            index_elements=list(key),
-            set_={name: insert.excluded[name] for name in update}
-            | {name: func.coalesce(table.c[name], insert.excluded[name]) for name in keep},
-            where=where,
-        )
+    names = tuple(rows[0])
+    dialect = connection.dialect.name
+    statement = _upsert(dialect, table, names, tuple(key), tuple(update), tuple(keep), guard)
+    await _execute_rows(connection, table, statement, names, rows)
+
+
+@lru_cache(maxsize=256)
+def _upsert(  # the key of the cache: building the same statement again costs a millisecond
+    dialect: str,
+    table: Table,
+    names: tuple[str, ...],
+    key: tuple[str, ...],
+    update: tuple[str, ...],
+    keep: tuple[str, ...],
+    guard: bool,
+) -> Any:
+    if dialect == "sqlite":
+        insert: Any = sqlite.insert(table)
     else:
-        insert = insert.on_conflict_do_nothing(index_elements=list(key))
-    await _execute_rows(connection, table, insert, names, rows)
+        insert = postgresql.insert(table).from_select(list(names), _unnest(table, names))
+    if not update:
+        return insert.on_conflict_do_nothing(index_elements=list(key))
+    where = None
+    if guard:
+        where = tuple_(insert.excluded.version_ms, insert.excluded.observed_ms) > tuple_(
+            table.c.version_ms, table.c.observed_ms
+        )
+    return insert.on_conflict_do_update(
+        index_elements=list(key),
+        set_={name: insert.excluded[name] for name in update}
+        | {name: func.coalesce(table.c[name], insert.excluded[name]) for name in keep},
+        where=where,
+    )
 
 
 async def update_rows(
@@ -106,31 +135,34 @@ async def update_rows(
     """Set every column of `rows` other than the key, on the rows with that key."""
     if not rows:
         return
-    names = list(rows[0])
-    changed = [name for name in names if name not in key]
+    names = tuple(rows[0])
+    statement = _update(connection.dialect.name, table, names, tuple(key))
     if connection.dialect.name == "sqlite":
-        statement = (
-            table.update()
-            .where(*(table.c[name] == bindparam(f"key_{name}") for name in key))
-            .values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in changed})
-        )
-        values = [
-            {f"key_{n}": row[n] for n in key} | {f"new_{n}": row[n] for n in changed}
-            for row in rows
-        ]
-        await connection.execute(statement, values)
-        return
-    source = _unnest(table, names).subquery("source")
-    pg_update = (
+        # A parameter may not be named like a column that the statement sets.
+        rows = [{f"row_{name}": value for name, value in row.items()} for row in rows]
+    await _execute_rows(connection, table, statement, names, rows)
+
+
+@lru_cache(maxsize=256)
+def _update(dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> Any:
+    source: Any
+    if dialect == "sqlite":
+        source = {name: bindparam(f"row_{name}", type_=table.c[name].type) for name in names}
+    else:
+        source = _unnest(table, names).subquery("source").c
+    return (
         table.update()
-        .where(*(table.c[name] == source.c[name] for name in key))
-        .values({name: source.c[name] for name in changed})
+        .where(*(table.c[name] == source[name] for name in key))
+        .values({name: source[name] for name in names if name not in key})
     )
-    await _execute_rows(connection, table, pg_update, names, rows)
 
 
 async def _execute_rows(
-    connection: AsyncConnection, table: Table, statement: Any, names: list[str], rows: Sequence[Row]
+    connection: AsyncConnection,
+    table: Table,
+    statement: Any,
+    names: Sequence[str],
+    rows: Sequence[Row],
 ) -> None:
     if connection.dialect.name == "sqlite":
         await connection.execute(statement, list(rows))

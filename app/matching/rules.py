@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 
 from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations, link_decisions
@@ -27,15 +39,16 @@ by_id = contacts.alias("by_id")
 pinned = contacts.alias("pinned")
 removed = contacts.alias("removed")
 pin = link_decisions.alias("pin")
-denial = link_decisions.alias("denial")
+id_denial = link_decisions.alias("id_denial")
+address_denial = link_decisions.alias("address_denial")
 
 
-def matches(website_id: str, scope: ColumnElement[bool]) -> Select[Any]:
+def matches(website: ColumnElement[str], scope: ColumnElement[bool]) -> Select[Any]:
     """Columns id, contact_id, rule, value, verified, conflict, reason, of the conversations in `scope`."""
-    holders = _holders(website_id, scope)
-    id_is_denied = _denied(by_id.c.id)
+    holders = _holders(website, scope)
     one_holder = holders.c.holders == 1
-    address_is_denied = _denied(holders.c.contact_id)
+    id_is_denied = id_denial.c.contact_id.is_not(None)
+    address_is_denied = address_denial.c.contact_id.is_not(None)
     decisions = [
         (pinned.c.id.is_not(None), "manual"),
         (and_(by_id.c.id.is_not(None), ~id_is_denied), "people_id"),
@@ -58,7 +71,7 @@ def matches(website_id: str, scope: ColumnElement[bool]) -> Select[Any]:
         (or_(*(when for when, _ in decisions)), null()),
         (or_(and_(by_id.c.id.is_not(None), id_is_denied), one_holder), literal("denied")),
         (holders.c.holders > 1, literal("ambiguous_email")),
-        (_was_removed(website_id), literal("contact_removed")),
+        (_was_removed(website), literal("contact_removed")),
         (conversations.c.people_id.is_not(None), literal("unknown_person")),
         (conversations.c.email_norm.is_not(None), literal("unknown_email")),
         else_=literal("no_identity"),
@@ -89,17 +102,17 @@ def matches(website_id: str, scope: ColumnElement[bool]) -> Select[Any]:
             conflict.label("conflict"),
             reason.label("reason"),
         )
-        .select_from(_joined(website_id, holders))
-        .where(conversations.c.website_id == website_id, scope)
+        .select_from(_joined(website, holders))
+        .where(conversations.c.website_id == website, scope)
     )
 
 
-def _joined(website_id: str, holders: Any) -> Any:
+def _joined(website: ColumnElement[str], holders: Any) -> Any:
     return (
         conversations.outerjoin(
             by_id,
             and_(
-                by_id.c.website_id == website_id,
+                by_id.c.website_id == website,
                 by_id.c.crisp_people_id == conversations.c.people_id,
                 by_id.c.deleted_at.is_(None),
             ),
@@ -108,7 +121,7 @@ def _joined(website_id: str, holders: Any) -> Any:
         .outerjoin(
             pin,
             and_(
-                pin.c.website_id == website_id,
+                pin.c.website_id == website,
                 pin.c.conversation_id == conversations.c.id,
                 pin.c.decision == "pin",
             ),
@@ -116,19 +129,19 @@ def _joined(website_id: str, holders: Any) -> Any:
         .outerjoin(
             pinned,
             and_(
-                pinned.c.website_id == website_id,
+                pinned.c.website_id == website,
                 pinned.c.id == pin.c.contact_id,
                 pinned.c.deleted_at.is_(None),
             ),
         )
+        .outerjoin(id_denial, _denies(id_denial, website, by_id.c.id))
+        .outerjoin(address_denial, _denies(address_denial, website, holders.c.contact_id))
     )
 
 
-def _holders(website_id: str, scope: ColumnElement[bool]) -> Any:
+def _holders(website: ColumnElement[str], scope: ColumnElement[bool]) -> Any:
     """For each address in question how many live contacts have it, and one of them."""
-    asked = select(conversations.c.email_norm).where(
-        conversations.c.website_id == website_id, scope, conversations.c.email_norm.is_not(None)
-    )
+    asked = select(conversations.c.email_norm).where(conversations.c.website_id == website, scope)
     return (
         select(
             contact_emails.c.email_norm,
@@ -144,7 +157,7 @@ def _holders(website_id: str, scope: ColumnElement[bool]) -> Any:
             ),
         )
         .where(
-            contact_emails.c.website_id == website_id,
+            contact_emails.c.website_id == website,
             contact_emails.c.email_norm.in_(asked),
             contacts.c.deleted_at.is_(None),
         )
@@ -153,26 +166,28 @@ def _holders(website_id: str, scope: ColumnElement[bool]) -> Any:
     )
 
 
-def _denied(contact_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    return exists().where(
-        denial.c.website_id == conversations.c.website_id,
+def _denies(
+    denial: FromClause, website: ColumnElement[str], contact_id: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    return and_(
+        denial.c.website_id == website,
         denial.c.conversation_id == conversations.c.id,
         denial.c.contact_id == contact_id,
         denial.c.decision == "deny",
     )
 
 
-def _was_removed(website_id: str) -> ColumnElement[bool]:
+def _was_removed(website: ColumnElement[str]) -> ColumnElement[bool]:
     """The id, or the address, belongs to a contact that was removed."""
     by_address = exists().where(
-        contact_emails.c.website_id == website_id,
+        contact_emails.c.website_id == website,
         contact_emails.c.email_norm == conversations.c.email_norm,
-        removed.c.website_id == website_id,
+        removed.c.website_id == website,
         removed.c.id == contact_emails.c.contact_id,
         removed.c.deleted_at.is_not(None),
     )
     by_people_id = exists().where(
-        removed.c.website_id == website_id,
+        removed.c.website_id == website,
         removed.c.crisp_people_id == conversations.c.people_id,
         removed.c.deleted_at.is_not(None),
     )

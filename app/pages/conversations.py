@@ -58,7 +58,7 @@ async def conversation(request: Request, conversation_id: str) -> Response:
         row = await _require(page, conversation_id)
         context = await _beside(page, row)
         text = request.query_params.get("at", "")
-        cursor = read_cursor(text, one.THREAD_ORDER.kind) if len(text) < 2_000 else None
+        cursor = read_cursor(text, one.THREAD_ORDER)
         thread = await one.read_thread(page.connection, page.website_id, row.id, cursor)
     name = visitor_name(row)
     return page.show(

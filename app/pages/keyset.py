@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Text, literal, tuple_
+from sqlalchemy import ColumnElement, Integer, Text, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -24,6 +24,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.pages.rows import AnyRow, AnySelect
 
 Value = datetime | str | int | None
+
+_INT64 = 1 << 63
+_LONGEST = 4_000
 
 
 class ByteOrder(FunctionElement[str]):
@@ -76,24 +79,34 @@ class KeyPage:
     previous: str | None = None
 
 
-def read_cursor(text: str, kind: type) -> Cursor | None:
+def read_cursor(text: str, order: Order) -> Cursor | None:
     """None when it is not one of ours, or belongs to another order."""
+    if not 0 < len(text) <= _LONGEST:
+        return None
     try:
         raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
         back, value, row_id = orjson.loads(raw)
-        if kind is datetime and isinstance(value, str):
+        if order.kind is datetime and isinstance(value, str):
             value = datetime.fromisoformat(value)
     except (binascii.Error, ValueError, TypeError):
         return None
-    good_value = value is None or (type(value) is kind and "\x00" not in str(value))
-    if kind is datetime and isinstance(value, datetime) and value.tzinfo is None:
-        return None
-    if not good_value or back not in (0, 1) or type(row_id) not in (str, int):
-        return None
-    if isinstance(row_id, str) and "\x00" in row_id:
-        return None
-    fits = all(abs(n) < 2**63 for n in (value, row_id) if isinstance(n, int))
-    return Cursor(bool(back), value, row_id) if fits else None
+    good = (
+        back in (0, 1)
+        and ((value is None and order.nullable) or _is(value, order.kind))
+        and _is(row_id, int if isinstance(order.id.type, Integer) else str)
+    )
+    return Cursor(bool(back), value, row_id) if good else None
+
+
+def _is(value: object, kind: type) -> bool:
+    """Of that type, and such that both databases can take it."""
+    if type(value) is not kind:
+        return False
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
+    if isinstance(value, int):
+        return abs(value) < _INT64
+    return "\x00" not in str(value)
 
 
 async def fetch_page(

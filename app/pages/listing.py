@@ -68,7 +68,7 @@ def read_listing(
         sort=sort,
         order=order,
         size=_size(params.get("size", ""), notices),
-        cursor=_cursor(params.get("cursor", ""), order.kind, notices),
+        cursor=_cursor(params.get("cursor", ""), order, notices),
         chosen=chosen,
         notices=notices,
     )
@@ -109,8 +109,8 @@ def _size(text: str, notices: list[str]) -> int:
     return SIZES[0]
 
 
-def _cursor(text: str, kind: type, notices: list[str]) -> Cursor | None:
-    cursor = read_cursor(text, kind) if text and len(text) < 2_000 else None
+def _cursor(text: str, order: Order, notices: list[str]) -> Cursor | None:
+    cursor = read_cursor(text, order)
     if text and cursor is None:
         notices.append("That place in the list is not known; this is its first page.")
     return cursor

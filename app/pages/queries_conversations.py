@@ -169,7 +169,7 @@ def last_human(column: ColumnElement[Any]) -> ColumnElement[Any]:
             m.website_id == conversations.c.website_id,
             m.conversation_id == conversations.c.id,
             m.direction != "internal",
-            m.automated.is_(False),
+            m.automated == literal(False, m.automated.type),
             m.deleted_at.is_(None),
         )
         .order_by(m.sent_at.desc().nulls_last(), m.fingerprint.desc())

@@ -27,6 +27,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     made.filters.update(
         clean=text.clean,
@@ -44,6 +45,11 @@ def environment() -> Environment:
         shaped=contents.shaped,
     )
     return made
+
+
+def _shown(value: Any) -> Any:
+    """Every text that a template writes, cleaned even where its template forgot to."""
+    return text.clean(value) if type(value) is str else value
 
 
 @lru_cache(maxsize=8)

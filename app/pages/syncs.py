@@ -39,8 +39,8 @@ async def sync_list(request: Request) -> Response:
 async def list_context(page: Visit) -> dict[str, Any]:
     """What the list shows around the form; the form's preview shows the same list."""
     moments = page.frame.moments
-    text = page.request.query_params.get("cursor", "")[:2_000]
-    cursor = read_cursor(text, queries.RUNS_ORDER.kind)
+    text = page.request.query_params.get("cursor", "")
+    cursor = read_cursor(text, queries.RUNS_ORDER)
     runs = await queries.unfinished_runs(page.connection, page.website_id)
     finished = await queries.finished_runs(page.connection, page.website_id, cursor)
     return {
@@ -60,8 +60,8 @@ async def sync_run(request: Request, run_id: str) -> Response:
     quota = await quota_now(request)
     async with visit(request) as page:
         row = await _require(page, run_id)
-        text = request.query_params.get("cursor", "")[:2_000]
-        cursor = read_cursor(text, queries.FAILURES_ORDER.kind)
+        text = request.query_params.get("cursor", "")
+        cursor = read_cursor(text, queries.FAILURES_ORDER)
         failures = await queries.failures_of(page.connection, page.website_id, row.id, cursor)
         failed = await queries.count_failures(page.connection, page.website_id, row.id)
     run = view_run(row, page.frame.moments)

@@ -15,8 +15,9 @@ from app.crisp.client import Answer, CrispClient
 from app.crisp.paging import Page, page_of
 from app.db.base import StoredRow
 from app.db.session import Database
+from app.db.sqlstate import is_transient
 from app.db.upsert import upsert
-from app.ingest import Outcome, ingest
+from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
 from app.records import Batch, Rejected
 from app.sync.runs import Asked, Claim, fence
 from app.sync.tables import sync_failures
@@ -24,6 +25,7 @@ from app.websites.rules import WebsiteRules
 
 T = TypeVar("T")
 Step = Callable[[AsyncConnection], Awaitable[None]]
+Writer = Callable[[AsyncConnection, WebsiteRules, Batch], Awaitable[Outcome]]
 
 LAG_MS = 2 * 60_000
 """A row may become visible this long after its own timestamp (FAILURES case 46)."""
@@ -115,9 +117,7 @@ class Pull:
             held.counts = _sum(held.counts, counts or {})
             requests = self.client.budget.spent[self.website_id] - self._counted
             try:
-                outcome = await self.db.transact(
-                    lambda connection: self._write(connection, batch, also, rejected, requests)
-                )
+                outcome = await self._write_or_sort_out(batch, also, rejected, requests)
             except BaseException:
                 held.checkpoint, held.counts = before
                 raise
@@ -125,20 +125,23 @@ class Pull:
         self.check_asked()
         return outcome
 
-    async def _write(
-        self,
-        connection: AsyncConnection,
-        batch: Batch,
-        also: Sequence[Step],
-        rejected: Sequence[Rejected],
-        requests: int,
+    async def _write_or_sort_out(
+        self, batch: Batch, also: Sequence[Step], rejected: Sequence[Rejected], requests: int
     ) -> Outcome:
-        await fence(connection, self.claim, requests=requests)
-        outcome = await ingest(connection, self.rules, batch)
-        for step in also:
-            await step(connection)
-        await self._write_failures(connection, [*rejected, *outcome.rejected])
-        return outcome
+        async def write(connection: AsyncConnection, writer: Writer) -> Outcome:
+            await fence(connection, self.claim, requests=requests)
+            outcome = await writer(connection, self.rules, batch)
+            for step in also:
+                await step(connection)
+            await self._write_failures(connection, [*rejected, *outcome.rejected])
+            return outcome
+
+        try:
+            return await self.db.transact(lambda connection: write(connection, ingest))
+        except BAD_VALUES as error:
+            if is_transient(error):
+                raise
+        return await self.db.transact(lambda connection: write(connection, ingest_singly))
 
     def check_asked(self) -> None:
         if self.claim.asked is not None:

@@ -7,6 +7,7 @@ hand, and memory does not grow with the website.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,9 +29,11 @@ from app.records import Batch, MessageRecord, Rejected
 from app.sync.pull import Pull, Stopped, split_rejected
 
 AHEAD = 100
-THREADS_A_WRITE = 20
+THREADS_A_WRITE = 32
+READ_AHEAD = 8
 MESSAGES_A_WRITE = 800
 BATCHES_A_PART = 10
+COUNT_EVERY = 2.0  # seconds; the total is for people to look at
 
 
 @dataclass(slots=True)
@@ -53,9 +56,10 @@ class Threads:
     """The work under way: conversations handed out and not yet written, and what stopped a reader."""
 
     due: asyncio.Queue[StoredRow | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
-    read: asyncio.Queue[Part | None] = field(default_factory=lambda: asyncio.Queue(THREADS_A_WRITE))
+    read: asyncio.Queue[Part | None] = field(default_factory=lambda: asyncio.Queue(READ_AHEAD))
     handed_out: set[str] = field(default_factory=set)
     stopped_by: Exception | None = None
+    counted_at: float = float("-inf")
 
 
 async def pull_threads(pull: Pull, more: asyncio.Event, listing: asyncio.Task[None]) -> None:
@@ -80,7 +84,7 @@ async def _feed(
     while True:
         more.clear()
         listing_ended = listing.done()
-        rows = await _find_due(pull, work.handed_out)
+        rows = await _find_due(pull, work)
         for row in rows:
             work.handed_out.add(row.session_id)
             await work.due.put(row)
@@ -95,7 +99,7 @@ async def _feed(
         await work.due.put(None)
 
 
-async def _find_due(pull: Pull, handed_out: set[str]) -> Sequence[StoredRow]:
+async def _find_due(pull: Pull, work: Threads) -> Sequence[StoredRow]:
     """The newest that are due. What failed stays handed out: the next run tries it again."""
     is_due = (
         conversations.c.website_id == pull.website_id,
@@ -114,14 +118,16 @@ async def _find_due(pull: Pull, handed_out: set[str]) -> Sequence[StoredRow]:
             )
             .where(*is_due)
             .order_by(conversations.c.version_ms.desc())
-            .limit(len(handed_out) + AHEAD)
+            .limit(len(work.handed_out) + AHEAD)
         )
-        found = [row for row in rows if row.session_id not in handed_out]
-        total = await connection.scalar(
-            select(func.count()).select_from(conversations).where(*is_due)
-        )
-    done = pull.claim.counts.get("threads_done", 0)
-    pull.claim.counts["threads_total"] = done + int(total or 0)
+        found = [row for row in rows if row.session_id not in work.handed_out]
+        if time.monotonic() - work.counted_at > COUNT_EVERY:
+            work.counted_at = time.monotonic()
+            total = await connection.scalar(
+                select(func.count()).select_from(conversations).where(*is_due)
+            )
+            done = pull.claim.counts.get("threads_done", 0)
+            pull.claim.counts["threads_total"] = done + int(total or 0)
     return found
 
 

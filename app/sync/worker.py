@@ -13,11 +13,11 @@ from sqlalchemy import select
 
 from app.crisp.client import CrispClient
 from app.db.session import Database
-from app.errors import CrispsyncError
+from app.errors import CrispsyncError, Refused
 from app.settings import Settings
 from app.sync.access import open_client
 from app.sync.execute import execute
-from app.sync.runs import Claim, claim
+from app.sync.runs import Claim, claim, finish
 from app.sync.schedule import queue_due_runs
 from app.sync.tables import sync_runs
 
@@ -43,6 +43,7 @@ class Worker:
     busy_websites: frozenset[str] = frozenset()
     _client: CrispClient | None = None
     _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _working_off: bool = False
 
     @property
     def client(self) -> CrispClient:
@@ -69,9 +70,20 @@ class Worker:
             await self._stop()
 
     async def work_off(self) -> None:
-        """What waits now, to its end: one arq job."""
-        while await self.start_waiting_runs() or self._running:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        """What waits now, to its end: one arq job.
+
+        Another one meanwhile only rings: jobs that wait for the same runs would fill the worker,
+        until it hears no bell any more.
+        """
+        if self._working_off:
+            self.bell.set()
+            return
+        self._working_off = True
+        try:
+            while await self.start_waiting_runs() or self._running:
+                await self._wait_for_bell()
+        finally:
+            self._working_off = False
 
     async def start_waiting_runs(self) -> int:
         started = 0
@@ -98,8 +110,18 @@ class Worker:
 
     async def _execute(self, held: Claim) -> None:
         log.info("sync.started", run_id=held.run_id, website_id=held.website_id, kind=held.kind)
-        state = await execute(self.db, self.client, held)
+        try:
+            client = self.client
+        except Refused as error:
+            await self._refuse(held, error.message)
+            return
+        state = await execute(self.db, client, held)
         log.info("sync.ended", run_id=held.run_id, website_id=held.website_id, state=state)
+
+    async def _refuse(self, held: Claim, reason: str) -> None:
+        """End what cannot be worked on here; left alone it would be claimed again and again."""
+        await self.db.transact(lambda c: finish(c, held, "failed", error=reason))
+        log.warning("sync.ended", run_id=held.run_id, website_id=held.website_id, state="failed")
 
     async def _find_busy_websites(self) -> None:
         async with self.db.read() as connection:
@@ -113,9 +135,11 @@ class Worker:
             asyncio.create_task(self.bell.wait()),
             asyncio.create_task(self.stopping.wait()),
         }
-        await asyncio.wait(waits, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        try:
+            await asyncio.wait(waits, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
         self.bell.clear()
 
     async def _stop(self) -> None:

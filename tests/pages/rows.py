@@ -63,16 +63,16 @@ def row_of(table: Table, **given: Any) -> tuple[Table, Row]:
     return table, {column.name: given.get(column.name, _plain(column)) for column in table.c}
 
 
-def website(id: str = SITE, name: str = "Acme Chat", **given: Any) -> tuple[Table, Row]:
+def website(key: str = SITE, name: str = "Acme Chat", **given: Any) -> tuple[Table, Row]:
     plain = {"status": "connected", "time_zone": "UTC", "connected_at": ago(days=40)}
-    return row_of(websites, **{"id": id, "name": name, **plain, **given})
+    return row_of(websites, **{"id": key, "name": name, **plain, **given})
 
 
-def contact(id: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
-    plain = {"source": "crisp", "name": id, "crisp_people_id": an_id("people", site, id)}
+def contact(key: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
+    plain = {"source": "crisp", "name": key, "crisp_people_id": an_id("people", site, key)}
     made = {**plain, **given}
     folded = fold_for_search(made.get("name"), made.get("email"))
-    return row_of(contacts, **{"website_id": site, "id": id, "search": folded, **made})
+    return row_of(contacts, **{"website_id": site, "id": key, "search": folded, **made})
 
 
 def address(contact_id: str, email: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
@@ -83,21 +83,23 @@ def address(contact_id: str, email: str, *, site: str = SITE, **given: Any) -> t
     )
 
 
-def company(id: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
-    made = {"name": id, **given}
+def company(key: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
+    made = {"name": key, **given}
     folded = fold_for_search(made.get("name"), made.get("domain"))
-    return row_of(companies, **{"website_id": site, "id": id, "search": folded, **made})
+    return row_of(companies, **{"website_id": site, "id": key, "search": folded, **made})
 
 
-def member(contact_id: str, company_id: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
+def member(
+    contact_id: str, company_id: str, *, site: str = SITE, **given: Any
+) -> tuple[Table, Row]:
     plain = {"id": an_id("member", site, contact_id, company_id), "source": "crisp", "since": NOW}
     ids = {"website_id": site, "contact_id": contact_id, "company_id": company_id}
     return row_of(contact_companies, **{**ids, **plain, **given})
 
 
-def conversation(id: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
+def conversation(key: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
     made = {
-        "session_id": f"session_{an_id(site, id)}",
+        "session_id": f"session_{an_id(site, key)}",
         "status": "unresolved",
         "origin": "chat",
         "crisp_created_at": ago(days=1),
@@ -111,7 +113,7 @@ def conversation(id: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row
     else:
         made = {"unmatched_reason": "no_identity", **made}
     folded = fold_for_search(made.get("subject"), made.get("nickname"), made.get("email"))
-    return row_of(conversations, **{"website_id": site, "id": id, "search": folded, **made})
+    return row_of(conversations, **{"website_id": site, "id": key, "search": folded, **made})
 
 
 def belongs(conversation_id: str, company_id: str, *, site: str = SITE) -> tuple[Table, Row]:
@@ -129,9 +131,9 @@ def message(
     return row_of(messages, **{**ids, "body": body, **plain, **given})
 
 
-def run(id: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
+def run(key: str, *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
     plain = {"kind": "full", "state": "done", "started_by": "a test", "created_at": ago(hours=2)}
-    made = {"website_id": site, "id": id, **plain, **given}
+    made = {"website_id": site, "id": key, **plain, **given}
     if made["state"] not in {"queued", "running", "paused"}:
         made = {"started_at": ago(hours=2), "finished_at": ago(hours=1), **made}
     return row_of(sync_runs, **made)
@@ -157,7 +159,7 @@ def small_world(site: str = SITE, prefix: str = "") -> Rows:
     """One of everything, each id with the prefix: what most tests need to see a page."""
     p = prefix
     return [
-        website(site, f"{p}Acme Chat"),
+        website(site, f"{p}Acme Chat", connected_at=ago(days=40 if site == SITE else 3)),
         contact(f"{p}ann", site=site, name="Ann Example", email="ann@acme.example"),
         address(f"{p}ann", "ann@acme.example", site=site),
         contact(f"{p}bob", site=site, name=None, email="bob@else.example", crisp_people_id=None),

@@ -1,0 +1,123 @@
+"""The statements that write links, built once: composing them costs more than running them on a page."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.companies.tables import contact_companies
+from app.conversations.tables import conversation_companies, conversations
+from app.db.base import UtcDateTime
+from app.matching.rules import matches
+
+WEBSITE: ColumnElement[str] = bindparam("website")
+
+
+def _scope(*, whole: bool) -> ColumnElement[bool]:
+    return true() if whole else conversations.c.id.in_(bindparam("ids", expanding=True))
+
+
+@cache
+def link_contacts(*, whole: bool) -> Update:
+    """Write each conversation's contact and why, where that differs from what is stored."""
+    found = matches(WEBSITE, _scope(whole=whole)).subquery("found")
+    pairs = {
+        "contact_id": found.c.contact_id,
+        "match_rule": found.c.rule,
+        "match_value": found.c.value,
+        "match_verified": found.c.verified,
+        "conflicting_contact_id": found.c.conflict,
+        "unmatched_reason": found.c.reason,
+    }
+    return (
+        update(conversations)
+        .where(
+            conversations.c.website_id == WEBSITE,
+            conversations.c.id == found.c.id,
+            or_(*(conversations.c[name].is_distinct_from(new) for name, new in pairs.items())),
+        )
+        .values(
+            **pairs,
+            matched_at=case(
+                (conversations.c.contact_id == found.c.contact_id, conversations.c.matched_at),
+                (found.c.contact_id.is_not(None), bindparam("matched_at", type_=UtcDateTime())),
+            ),
+        )
+    )
+
+
+@cache
+def unlink_companies(_dialect: str, *, whole: bool) -> Any:
+    """Take away companies whose membership does not cover the conversation (any more)."""
+    in_scope = select(conversations.c.id).where(
+        conversations.c.website_id == WEBSITE, _scope(whole=whole)
+    )
+    return delete(conversation_companies).where(
+        conversation_companies.c.website_id == WEBSITE,
+        conversation_companies.c.conversation_id.in_(in_scope),
+        ~exists().where(
+            conversations.c.website_id == WEBSITE,
+            conversations.c.id == conversation_companies.c.conversation_id,
+            contact_companies.c.company_id == conversation_companies.c.company_id,
+            *_covered(),
+        ),
+    )
+
+
+@cache
+def link_companies(dialect: str, *, whole: bool) -> Any:
+    """Add the companies of the contact whose membership covers the conversation."""
+    wanted = select(
+        conversations.c.website_id, conversations.c.id, contact_companies.c.company_id
+    ).where(conversations.c.website_id == WEBSITE, _scope(whole=whole), *_covered())
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return (
+        insert(conversation_companies)
+        .from_select(["website_id", "conversation_id", "company_id"], wanted)
+        .on_conflict_do_nothing()
+    )
+
+
+@cache
+def depending_on_time() -> Select[Any]:
+    """Of some conversations, those whose contact changed company once."""
+    return select(conversations.c.id).where(
+        conversations.c.website_id == WEBSITE,
+        _scope(whole=False),
+        exists().where(
+            contact_companies.c.website_id == conversations.c.website_id,
+            contact_companies.c.contact_id == conversations.c.contact_id,
+            or_(contact_companies.c.replaced_another, contact_companies.c.until.is_not(None)),
+        ),
+    )
+
+
+def _covered() -> tuple[ColumnElement[bool], ...]:
+    """The membership covers the conversation's last message (SPEC M3)."""
+    last: Any = func.coalesce(
+        conversations.c.last_message_at, conversations.c.crisp_created_at, type_=UtcDateTime()
+    )
+    since, until = contact_companies.c.since, contact_companies.c.until
+    return (
+        contact_companies.c.website_id == WEBSITE,
+        contact_companies.c.contact_id == conversations.c.contact_id,
+        or_(~contact_companies.c.replaced_another, since <= last),
+        or_(until.is_(None), and_(last.is_not(None), last < until)),
+    )

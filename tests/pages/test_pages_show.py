@@ -1,0 +1,197 @@
+"""What the pages show over one small world, on both databases (SPEC V1, V2, V3, V5, V6)."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from app.db.session import Database
+from tests.pages import rows
+from tests.pages.conftest import Stand
+from tests.pages.rows import OTHER_SITE, SITE, put, small_world
+
+pytestmark = pytest.mark.asyncio
+
+PAGES = (
+    "/", "/contacts", "/contacts/ann", "/contacts/bob", "/companies", "/companies/acme",
+    "/conversations", "/conversations/talk", "/conversations/lost", "/unmatched", "/syncs",
+    "/syncs/run", "/search", "/search?q=acme",
+)  # fmt: skip
+
+
+async def test_without_a_website_every_page_says_how_to_begin(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/contacts", "/conversations", "/unmatched", "/syncs", "/contacts/x"):
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert "crispsync connect WEBSITE_ID" in answer.text
+
+
+async def test_a_new_website_says_what_to_do_next(db: Database, client: httpx.AsyncClient) -> None:
+    await put(db, [rows.website()])
+    for path, words in (
+        ("/", "Start the first sync"),
+        ("/contacts", "No contacts yet"),
+        ("/companies", "No companies yet"),
+        ("/conversations", "No conversations yet"),
+        ("/unmatched", "Every conversation has its contact"),
+        ("/syncs", "No sync has finished yet"),
+    ):
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert words in answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_answers(db: Database, client: httpx.AsyncClient, path: str) -> None:
+    await put(db, small_world())
+    answer = await client.get(path)
+    assert answer.status_code == 200
+    assert "Acme Chat" in answer.text
+    assert 'lang="en"' in answer.text
+
+
+async def test_overview_counts_and_who_waits(db: Database, client: httpx.AsyncClient) -> None:
+    """SPEC V8, waiting: the last word of a person is the visitor's, and it is not resolved."""
+    waits = rows.conversation("waits", contact_id="ann", subject="Still waiting")
+    resolved = rows.conversation("closed", contact_id="ann", status="resolved", subject="Closed")
+    await put(
+        db,
+        [
+            *small_world(),
+            waits,
+            resolved,
+            rows.message("waits", 1, direction="outbound", sent_at=rows.ago(minutes=9)),
+            rows.message("waits", 2, sent_at=rows.ago(minutes=8)),
+            rows.message(
+                "waits", 3, direction="outbound", automated=True, sent_at=rows.ago(minutes=7)
+            ),
+            rows.message(
+                "waits", 4, direction="internal", type="note", sent_at=rows.ago(minutes=6)
+            ),
+            rows.message("closed", 1, sent_at=rows.ago(minutes=5)),
+        ],
+    )
+    overview = (await client.get("/")).text
+    assert "2 conversations wait" in overview  # this one and the unmatched one
+    waiting = (await client.get("/conversations?waiting=1")).text
+    assert "Still waiting" in waiting
+    assert "Refund for order 4471" not in waiting  # answered by a person
+    assert "Closed" not in waiting
+
+
+async def test_conversation_says_why_it_is_here(db: Database, client: httpx.AsyncClient) -> None:
+    """SPEC M6, M7."""
+    await put(
+        db,
+        [
+            *small_world(),
+            rows.conversation(
+                "typed", contact_id="ann", match_rule="email", match_value="ann@acme.example",
+                match_verified=False, conflicting_contact_id="bob",
+            ),
+        ],
+    )  # fmt: skip
+    page = (await client.get("/conversations/typed")).text
+    assert "not verified it" in page
+    assert "bob@else.example" in page
+    lost = (await client.get("/conversations/lost")).text
+    assert "Address not known" in lost
+    assert "x@nowhere.example" in lost
+    talk = (await client.get("/conversations/talk")).text
+    session = rows.an_id(SITE, "talk")
+    assert f"https://app.crisp.chat/website/{SITE}/inbox/session_{session}/" in talk
+    assert "Crisp itself names this person" in talk
+
+
+async def test_unmatched_leads_to_its_rows(db: Database, client: httpx.AsyncClient) -> None:
+    """SPEC V5: by reason and by domain, and each group's link shows exactly its conversations."""
+    more = [
+        rows.conversation(
+            f"u{n}", unmatched_reason="unknown_email", email=f"w{n}@more.example",
+            email_norm=f"w{n}@more.example", subject=f"Question {n}",
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    await put(db, [*small_world(), *more, rows.conversation("anon", subject="Nobody knows")])
+    page = (await client.get("/unmatched")).text
+    assert "more.example" in page
+    assert "nowhere.example" in page
+    assert "Anonymous visitor" in page
+    own = (await client.get("/conversations?reason=unknown_email&domain=more.example")).text
+    assert "Question 2" in own
+    assert "Hello?" not in own
+    assert "3 conversations" in own
+
+
+async def test_other_websites_are_not_here(db: Database, client: httpx.AsyncClient) -> None:
+    """FAILURES case 91: ids of another website are not found, its rows are in no list."""
+    other = small_world(OTHER_SITE, "z")
+    await put(db, [*small_world(), *other])
+    for path in ("contacts/zann", "companies/zacme", "conversations/ztalk", "syncs/zrun",
+                 "syncs/zrun/events"):  # fmt: skip
+        assert (await client.get(f"/{path}")).status_code == 404
+        assert (await client.get(f"/{path}?website={SITE}")).status_code == 404
+        if not path.endswith("events"):
+            assert (await client.get(f"/{path}?website={OTHER_SITE}")).status_code == 200
+    for path in ("/", "/contacts", "/companies", "/conversations", "/unmatched", "/syncs",
+                 "/search?q=acme", "/conversations?contact=zann", "/conversations?company=zacme",
+                 "/contacts?of=zacme"):  # fmt: skip
+        text = (await client.get(path)).text
+        for foreign in ("zann", "zacme", "ztalk", "zlost", "zrun"):
+            assert f"/{foreign}" not in text
+    assert (await client.get("/?website=nonsense")).status_code == 404
+
+
+async def test_links_keep_the_website(db: Database, client: httpx.AsyncClient) -> None:
+    await put(db, [*small_world(), *small_world(OTHER_SITE, "z")])
+    page = (await client.get(f"/conversations?website={OTHER_SITE}")).text
+    assert f"/conversations/ztalk?website={OTHER_SITE}" in page
+    assert f'name="website" value="{OTHER_SITE}"' in page
+
+
+async def test_removed_rows_are_told_from_live_ones(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    gone = rows.conversation("gone", contact_id="ann", subject="Gone", deleted_at=rows.NOW)
+    old = rows.contact("old", name="Old Contact", deleted_at=rows.NOW)
+    await put(db, [*small_world(), gone, old])
+    assert "Gone" not in (await client.get("/conversations")).text
+    assert "Removed in Crisp" in (await client.get("/conversations/gone")).text
+    assert "Old Contact" not in (await client.get("/contacts")).text
+    assert "Old Contact" in (await client.get("/contacts?deleted=yes")).text
+
+
+async def test_times_are_in_the_websites_zone(db: Database, client: httpx.AsyncClient) -> None:
+    from datetime import UTC, datetime
+
+    winter = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
+    await put(
+        db,
+        [
+            rows.website(time_zone="Asia/Tokyo"),
+            rows.conversation("c", crisp_created_at=winter),
+            rows.message("c", 1, sent_at=winter),
+        ],
+    )
+    page = (await client.get("/conversations/c")).text
+    assert "Friday, 16 January" in page
+    assert ">08:30</time>" in page
+    assert "2026-01-15T23:30:00+00:00" in page
+
+
+async def test_state_and_quota_are_said(
+    db: Database, client: httpx.AsyncClient, stand: Stand
+) -> None:
+    stand.quota_now.paused_until = rows.NOW
+    stand.quota_now.reason = "the day's quota is used up"
+    await put(
+        db,
+        [
+            rows.website(attention="Crisp refused the credentials."),
+            rows.run("r", state="paused", error="The quota of today is used up."),
+        ],
+    )
+    page = (await client.get("/")).text
+    assert "Crisp refused the credentials." in page
+    assert "3,796 left" in page
+    assert "quota is used up" in page

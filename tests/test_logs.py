@@ -1,0 +1,103 @@
+"""Logs hold ids, counts and states; never text, addresses or tokens."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import structlog
+
+from app.db.session import open_database
+from app.errors import CrispsyncError
+from app.logs import ALLOWED, CHATTY, configure_logs
+from app.sandbox.serve import serve
+from app.sandbox.world import World
+from app.settings import Settings
+from app.sync.runs import request_run
+from app.sync.worker import Worker
+from app.websites.connect import Installed, save_connected
+
+
+@pytest.fixture(autouse=True)
+def ordinary_logs() -> Iterator[None]:
+    """Leave the configuration of this process as it was."""
+    levels = {name: logging.getLogger(name).level for name in CHATTY}
+    yield
+    structlog.reset_defaults()
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def test_case_099_fields_outside_the_list_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(as_json=True)
+    structlog.get_logger().warning(
+        "sync.ended", run_id="r1", state="done", body="my card is 4471", email="ann@acme.example"
+    )
+    line = json.loads(capsys.readouterr().err)
+    assert line.keys() <= ALLOWED
+    assert line["run_id"] == "r1"
+    assert "4471" not in str(line)
+    assert "ann@" not in str(line)
+
+
+async def test_case_099_addresses_of_requests_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    configure_logs(as_json=True)
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+    with caplog.at_level(logging.INFO):
+        async with httpx.AsyncClient(transport=transport) as client:
+            await client.get("https://api.example/people/profile/ann@acme.example")
+    assert "ann@" not in caplog.text
+
+
+async def test_case_099_a_pull_logs_no_text_of_people(
+    sqlite_url: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """SPEC P7: with errors on the way, and everything that any library says at INFO."""
+    configure_logs(as_json=True)
+    world = World(3, 60, 60, others=())
+    world.faults.add("status", status=503, count=3)
+    db = open_database(sqlite_url)
+    with caplog.at_level(logging.INFO):
+        async with serve(world) as url:
+            settings = Settings(
+                database_url=sqlite_url,
+                crisp_api_url=url,
+                crisp_identifier=world.identifier,
+                crisp_key=world.key,  # type: ignore[arg-type]  # pydantic makes the secret of it
+                crisp_daily_quota=100_000,
+            )
+            await save_connected(db, Installed(world.website_id, "Acme", None))
+            await request_run(db, world.website_id, "full", started_by="test")
+            worker = Worker(db, settings)
+            await worker.work_off()
+            await worker.close()
+    await db.close()
+    logged = capsys.readouterr().err + caplog.text
+    assert '"event": "sync.ended"' in logged
+    assert '"state": "done"' in logged
+    for secret in (world.key, world.identifier):
+        assert secret not in logged
+    for person in (world.main.profile(p) for p in range(60)):
+        for text in (person.get("email"), (person.get("person") or {}).get("nickname")):
+            assert not text or len(text) < 4 or text not in logged
+
+
+async def test_case_099_database_errors_do_not_quote_values(database_url: str) -> None:
+    db = open_database(database_url)
+    try:
+        async with db.write() as connection:
+            with pytest.raises(Exception, match="INSERT") as caught:
+                await connection.exec_driver_sql(
+                    "INSERT INTO no_such_table VALUES ('x')"
+                    if db.is_sqlite
+                    else "INSERT INTO no_such_table VALUES (%(text)s)",
+                    {} if db.is_sqlite else {"text": "my card is 4471"},
+                )
+            assert "4471" not in str(caught.value)
+            await asyncio.sleep(0)
+    except CrispsyncError:
+        raise
+    finally:
+        await db.close()
