@@ -41,6 +41,7 @@ check: setup
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	PYTHONPATH=. .venv/bin/python scripts/check_migrations.py
+	PYTHONPATH=. .venv/bin/python scripts/schema_doc.py --check
 	.venv/bin/uv lock --check --quiet
 
 bench: setup

@@ -25,8 +25,9 @@ def run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         if not on_sqlite:
-            connection.execute(text("SET LOCAL lock_timeout = '3s'"))
+            # In this order: another process may migrate for longer than a table may be waited for.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+            connection.execute(text("SET LOCAL lock_timeout = '3s'"))
         context.run_migrations()
 
 

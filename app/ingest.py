@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import DataError, IntegrityError, StatementError
+from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.store import Membership, Naming, keep_memberships, resolve_companies
 from app.contacts.store import Belonging, ContactChanges, bury_contacts, write_contacts
 from app.conversations.store import bury_conversations, write_conversations
 from app.conversations.threads import write_messages
-from app.db.sqlstate import is_transient
+from app.db.sqlstate import is_bad_value
 from app.db.upsert import lock_key
 from app.matching.link import relink, relink_companies, touched_conversations
 from app.records import Batch, MessageRecord, Rejected, conversation_id
 from app.websites.rules import WebsiteRules
 
-# What one bad value in a record can cause, at whatever layer notices it first.
-BAD_VALUES = (DataError, IntegrityError, StatementError, ValueError, TypeError, OverflowError)
+# What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
+BAD_VALUES = (StatementError, ValueError, TypeError, OverflowError)
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ async def _write_one_by_one(
             async with connection.begin_nested():
                 written = await _write(connection, rules, single)
         except BAD_VALUES as error:
-            if is_transient(error):
+            if not is_bad_value(error):
                 raise
             outcome.rejected.append(_rejected(single, error))
         else:

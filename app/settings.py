@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import Refused
@@ -34,6 +35,29 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
 
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: str | None) -> str | None:
+        return url and _require_address(url, "redis", "rediss", "unix")
+
+    @field_validator("crisp_api_url")
+    @classmethod
+    def _check_crisp_api_url(cls, url: str) -> str:
+        return _require_address(url, "https", "http")
+
+
+def _require_address(url: str, *schemes: str) -> str:
+    """The address as it is. Raises ValueError, without the address: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in schemes and (parts.hostname or parts.scheme == "unix")
+        good = good and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"Write it as {schemes[0]}://host")
+    return url
+
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
@@ -42,7 +66,8 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(
-            f"{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
+            f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
         )
         raise Refused(f"The environment is not right: {problems}.") from None
 

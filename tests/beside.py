@@ -1,8 +1,8 @@
 """For tests that run the program: a sandbox on a thread, and a look into the program's database.
 
 with sandbox_beside(people=60, conversations=120) as box:
-    env = box.env(database_url)
-    assert program.run("connect", box.website_id, env=env).code == 0
+    env = box.connected(database_url)
+    assert program.run("sync", "--full", "--wait", env=env).code == 0
     box.assert_equals_truth(database_url)
 """
 
@@ -12,7 +12,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Queue
@@ -26,8 +26,7 @@ from app.sandbox.serve import serve
 from app.sandbox.world import World
 from app.sync.tables import sync_runs
 from app.tables import metadata
-from tests.fixtures.program import Program
-from tests.pulling import opened
+from tests.pulling import Crispsync, opened
 
 # What Crisp was asked counts also when nothing came of it.
 QUOTA = ("quota_usage", "quota_pauses")
@@ -56,19 +55,35 @@ class Box:
             **more,
         }
 
-    def connected(self, program: Program, database_url: str, **more: str) -> dict[str, str]:
-        """Connect the website; the environment for what follows."""
-        env = self.env(database_url, **more)
-        done = program.run("connect", self.website_id, env=env)
-        assert done.code == 0, done.stderr
+    def connected(self, database_url: str, **more: str) -> dict[str, str]:
+        """Connect the website (here, which is quicker); the environment for the program."""
+
+        async def connect(crisp: Crispsync) -> None:
+            await crisp.connect()
+            await crisp.client.budget.give_back()
+
+        self._with(database_url, connect)
+        return self.env(database_url, **more)
+
+    def pulled(self, database_url: str, **more: str) -> dict[str, str]:
+        """Connected and imported."""
+
+        async def pull(crisp: Crispsync) -> None:
+            assert await crisp.run("full") == "done"
+
+        env = self.connected(database_url, **more)
+        self._with(database_url, pull)
         return env
 
     def assert_equals_truth(self, database_url: str) -> None:
-        async def compare() -> None:
-            async with opened(self.world, self.url, database_url) as crisp:
-                await crisp.assert_equals_truth()
+        self._with(database_url, Crispsync.assert_equals_truth)
 
-        asyncio.run(compare())
+    def _with(self, database_url: str, work: Callable[[Crispsync], Awaitable[None]]) -> None:
+        async def run() -> None:
+            async with opened(self.world, self.url, database_url) as crisp:
+                await work(crisp)
+
+        asyncio.run(run())
 
     def asked(self) -> Counter[tuple[str, ...]]:
         """How often each request was made: route, its arguments, its parameters."""

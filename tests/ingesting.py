@@ -30,7 +30,14 @@ from app.conversations.tables import (
 from app.crisp import translate
 from app.db.base import new_id
 from app.db.session import Database, open_database
-from app.ingest import Outcome, ingest, remove_contacts, remove_conversations
+from app.ingest import (
+    BAD_VALUES,
+    Outcome,
+    ingest,
+    ingest_singly,
+    remove_contacts,
+    remove_conversations,
+)
 from app.matching.link import relink
 from app.records import (
     Batch,
@@ -135,10 +142,14 @@ class Site:
             else:
                 batch.messages.append(record)
 
-        async def work(connection: Any) -> Outcome:
-            return await ingest(connection, await rules_of(connection, self.id), batch)
+        async def work(connection: Any, writer: Any) -> Outcome:
+            outcome: Outcome = await writer(connection, await rules_of(connection, self.id), batch)
+            return outcome
 
-        return await self.db.transact(work)
+        try:
+            return await self.db.transact(lambda connection: work(connection, ingest))
+        except BAD_VALUES:
+            return await self.db.transact(lambda connection: work(connection, ingest_singly))
 
     async def remove_person(self, people_id: str, seen: float) -> int:
         async def work(connection: Any) -> int:

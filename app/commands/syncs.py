@@ -15,7 +15,7 @@ from app.db.runner_lock import try_runner_lock
 from app.db.session import Database
 from app.errors import Refused
 from app.settings import Settings
-from app.sync.access import open_client
+from app.sync.access import open_client, require_credential
 from app.sync.foreground import EXIT_CODES, wait_for_run
 from app.sync.preview import preview_backfill
 from app.sync.runs import Kind, request_run
@@ -66,6 +66,8 @@ def _run(
     window: tuple[datetime, datetime] | None = None,
 ) -> int:
     async def work(db: Database, settings: Settings) -> int:
+        if wait:
+            _require_means(settings)
         code = 0
         for website_id in await _chosen(db, website_text):
             run_id = await request_run(
@@ -84,6 +86,13 @@ def _run(
         return code
 
     return with_database(work)
+
+
+def _require_means(settings: Settings) -> None:
+    """Nothing is queued that could not be worked on here. Raises Refused."""
+    with try_runner_lock(settings.database_url) as may_work:
+        if may_work:
+            require_credential(settings)
 
 
 async def _wait(db: Database, settings: Settings, kind: str, website_id: str, run_id: str) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.crisp.client import Answer
-from app.crisp.errors import Circular, Gone
+from app.crisp.errors import Circular, Gone, Permanent
 
 PER_PAGE = 50
 CONFIRM_EMPTY = 2
@@ -31,6 +31,11 @@ class Page:
     def is_surely_last(self) -> bool:
         """Two signs together: short, and Crisp says 200. A 200 alone is only a hint."""
         return 0 < len(self.items) < PER_PAGE and not self.more
+
+    @property
+    def promises_more(self) -> bool:
+        """Full, and Crisp says 206. A 206 alone may be said of the last page too (crisp/GAPS.md row 9)."""
+        return len(self.items) >= PER_PAGE and self.more
 
 
 Fetch = Callable[[int], Awaitable[Page]]
@@ -65,6 +70,9 @@ async def find_last_page(fetch: Fetch, guess: int = 1) -> Page:
         page = await fetch(last.number + 1)
         if page.items:
             return await find_last_page(fetch, page.number)
+        last = await fetch(last.number)  # rows of the next page may have moved up to it meanwhile
+        if last.items and not last.more:
+            break
     return last
 
 
@@ -142,6 +150,20 @@ async def walk_thread(
 def _time(item: dict[str, Any]) -> int | None:
     value = item.get("timestamp")
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def end_when_refused(fetch: Fetch) -> Fetch:
+    """A list that refuses deep pages (crisp/GAPS.md row 11) looks like one that hands out empty ones."""
+
+    async def asked(number: int) -> Page:
+        try:
+            return await fetch(number)
+        except Permanent:
+            if number == 1:
+                raise
+            return Page(number, [], more=False, asked_ms=0)
+
+    return asked
 
 
 def end_when_gone(fetch: Fetch) -> Fetch:

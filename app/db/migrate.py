@@ -12,11 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, event, inspect, text
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from app.db.session import normal_url, sqlite_file
-from app.errors import DatabaseAway, DatabaseTooNew
+from app.db.session import make_folder, normal_url, sqlite_file
+from app.errors import DatabaseAway, DatabaseTooNew, Refused
 
 HEAD = "0001"
 """The newest revision in alembic/versions; a test compares the two."""
@@ -76,7 +76,7 @@ def open_for_migration(raw_url: str) -> Iterator[Connection]:
     if file is None:
         engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
     else:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file)
         engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
@@ -86,6 +86,10 @@ def open_for_migration(raw_url: str) -> Iterator[Connection]:
     except OperationalError as error:
         if error.connection_invalidated or error.statement is None:
             raise DatabaseAway("The database does not answer.") from None
+        raise
+    except DatabaseError as error:
+        if "not a database" in str(error.orig):
+            raise Refused("DATABASE_URL names a file that is no SQLite database.") from None
         raise
     finally:
         engine.dispose()
@@ -98,7 +102,7 @@ def _prepare_sqlite(connection: object, _record: object) -> None:
 
 @contextmanager
 def _file_lock(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     with path.open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

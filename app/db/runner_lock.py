@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.db.session import normal_url, sqlite_file
+from app.db.session import make_folder, normal_url, sqlite_file
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def try_runner_lock(raw_url: str) -> Iterator[bool]:
     if file is None:
         yield True
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file)
     handle = os.open(file.with_name(file.name + ".running"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

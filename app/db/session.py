@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,12 +41,18 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self.engine.connect() as connection:
-            await connection.execution_options(read_only=True)
-            async with connection.begin():
-                if not self.is_sqlite:
-                    await connection.execute(text("SET TRANSACTION READ ONLY"))
-                yield connection
+        """Raises DatabaseAway when the database does not answer."""
+        try:
+            async with self.engine.connect() as connection:
+                await connection.execution_options(read_only=True)
+                async with connection.begin():
+                    if not self.is_sqlite:
+                        await connection.execute(text("SET TRANSACTION READ ONLY"))
+                    yield connection
+        except DBAPIError as error:
+            if is_transient(error):
+                raise DatabaseAway("The database does not answer.") from error
+            raise
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -101,12 +108,23 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database)
 
 
+def make_folder(file: Path) -> None:
+    """The folder of a SQLite file. Raises Refused when it cannot be made or written to."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        reason = None if os.access(file.parent, os.W_OK) else "it cannot be written to"
+    except OSError as error:
+        reason = error.strerror
+    if reason:
+        raise Refused(f"DATABASE_URL needs the folder {file.parent}: {reason}.")
+
+
 def open_database(raw_url: str, pool_size: int = 5) -> Database:
     url = normal_url(raw_url)
     file = sqlite_file(url)
     if file is None:
         return Database(_open_postgres(url, pool_size))
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file)
     return Database(_open_sqlite(url, pool_size))
 
 

@@ -1,8 +1,16 @@
-"""Which database errors pass by themselves."""
+"""Which database errors pass by themselves, and which one value in the rows has caused."""
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    StatementError,
+)
 
 # PostgreSQL: connection lost (08*), serialization and deadlock (40*), shutdown (57P0*), read-only standby.
 TRANSIENT_SQLSTATES = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "25006", "55P03")
@@ -22,3 +30,14 @@ def is_transient(error: BaseException) -> bool:
         return True
     # psycopg reports a refused or dropped connection without a state.
     return isinstance(error, OperationalError | InterfaceError) and "connect" in text.lower()
+
+
+def is_bad_value(error: BaseException) -> bool:
+    """True when leaving a record out helps (FAILURES case 53): never for a full disk or a lost connection."""
+    if isinstance(error, DataError | IntegrityError):
+        return True
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None)
+        # 54: larger than an index or a column can hold. Without a state: the driver could not send it.
+        return str(state).startswith("54") if state else isinstance(error, ProgrammingError)
+    return isinstance(error, StatementError | ValueError | TypeError | OverflowError)

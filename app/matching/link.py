@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
+from app.contacts.tables import contact_emails
 from app.conversations.tables import conversations
 from app.matching.statements import (
     depending_on_time,
@@ -56,8 +57,22 @@ async def touched_conversations(
     people_ids: Iterable[str] = (),
     addresses: Iterable[str] = (),
 ) -> set[str]:
-    """The conversations that a change of these contacts, people ids or addresses can touch."""
+    """The conversations that a change of these contacts, people ids or addresses can touch.
+
+    A contact that comes or goes touches all with one of its addresses: they may have been
+    ambiguous until now, or become so.
+    """
     found: set[str] = set()
+    for chunk in _chunks(contact_ids):
+        held = select(contact_emails.c.email_norm).where(
+            contact_emails.c.website_id == website_id, contact_emails.c.contact_id.in_(chunk)
+        )
+        rows = await connection.execute(
+            select(conversations.c.id).where(
+                conversations.c.website_id == website_id, conversations.c.email_norm.in_(held)
+            )
+        )
+        found.update(row.id for row in rows)
     for column, values in (
         (conversations.c.contact_id, contact_ids),
         (conversations.c.people_id, people_ids),

@@ -5,7 +5,7 @@ One statement for any number of conversations, the same on both databases.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -43,67 +43,81 @@ id_denial = link_decisions.alias("id_denial")
 address_denial = link_decisions.alias("address_denial")
 
 
+class Decision(NamedTuple):
+    """One rule: when it decides, and what it then says. The first one that holds is taken."""
+
+    rule: str
+    when: ColumnElement[bool]
+    contact_id: ColumnElement[Any]
+    value: ColumnElement[Any]
+    verified: ColumnElement[Any]
+
+
 def matches(website: ColumnElement[str], scope: ColumnElement[bool]) -> Select[Any]:
     """Columns id, contact_id, rule, value, verified, conflict, reason, of the conversations in `scope`."""
     holders = _holders(website, scope)
-    one_holder = holders.c.holders == 1
-    id_is_denied = id_denial.c.contact_id.is_not(None)
-    address_is_denied = address_denial.c.contact_id.is_not(None)
-    decisions = [
-        (pinned.c.id.is_not(None), "manual"),
-        (and_(by_id.c.id.is_not(None), ~id_is_denied), "people_id"),
-        (and_(one_holder, ~address_is_denied), "email"),
+    decisions = _decisions(holders)
+    return (
+        select(
+            conversations.c.id,
+            _first(decisions, "contact_id").label("contact_id"),
+            case(*((d.when, literal(d.rule)) for d in decisions), else_=null()).label("rule"),
+            _first(decisions, "value").label("value"),
+            _first(decisions, "verified", literal(False, Flag())).label("verified"),
+            _conflict(holders).label("conflict"),
+            _reason(website, holders, decisions).label("reason"),
+        )
+        .select_from(_joined(website, holders))
+        .where(conversations.c.website_id == website, scope)
+    )
+
+
+def _decisions(holders: Any) -> list[Decision]:
+    id_counts = and_(by_id.c.id.is_not(None), id_denial.c.contact_id.is_(None))
+    address_counts = and_(holders.c.holders == 1, address_denial.c.contact_id.is_(None))
+    crisp, typed = conversations.c.people_id, conversations.c.email_norm
+    yes = literal(True, Flag())
+    return [
+        Decision("manual", pinned.c.id.is_not(None), pinned.c.id, pin.c.decided_by, yes),
+        Decision("people_id", id_counts, by_id.c.id, crisp, yes),
+        Decision(
+            "email",
+            address_counts,
+            holders.c.contact_id,
+            typed,
+            conversations.c.email_verified,
+        ),
     ]
-    outcomes: dict[str, dict[str, Any]] = {
-        "contact_id": {
-            "manual": pinned.c.id,
-            "people_id": by_id.c.id,
-            "email": holders.c.contact_id,
-        },
-        "value": {
-            "manual": pin.c.decided_by,
-            "people_id": conversations.c.people_id,
-            "email": conversations.c.email_norm,
-        },
-    }
-    rule = case(*((when, literal(name)) for when, name in decisions), else_=null())
-    reason = case(
-        (or_(*(when for when, _ in decisions)), null()),
-        (or_(and_(by_id.c.id.is_not(None), id_is_denied), one_holder), literal("denied")),
+
+
+def _first(decisions: list[Decision], name: str, otherwise: Any = None) -> ColumnElement[Any]:
+    return case(
+        *((decision.when, getattr(decision, name)) for decision in decisions),
+        else_=null() if otherwise is None else otherwise,
+    )
+
+
+def _conflict(holders: Any) -> ColumnElement[Any]:
+    """The contact that the address points to when the people id points to another (SPEC M2)."""
+    differs = and_(
+        by_id.c.id.is_not(None), holders.c.holders == 1, by_id.c.id != holders.c.contact_id
+    )
+    return case((differs, holders.c.contact_id), else_=null())
+
+
+def _reason(
+    website: ColumnElement[str], holders: Any, decisions: list[Decision]
+) -> ColumnElement[Any]:
+    somebody = or_(by_id.c.id.is_not(None), holders.c.holders == 1)
+    return case(
+        (or_(*(decision.when for decision in decisions)), null()),
+        # A contact was found and yet does not count: a person said so.
+        (somebody, literal("denied")),
         (holders.c.holders > 1, literal("ambiguous_email")),
         (_was_removed(website), literal("contact_removed")),
         (conversations.c.people_id.is_not(None), literal("unknown_person")),
         (conversations.c.email_norm.is_not(None), literal("unknown_email")),
         else_=literal("no_identity"),
-    )
-    conflict = case(
-        (
-            and_(by_id.c.id.is_not(None), one_holder, by_id.c.id != holders.c.contact_id),
-            holders.c.contact_id,
-        ),
-        else_=null(),
-    )
-    verified = case(
-        (or_(*(when for when, _ in decisions[:2])), literal(True, Flag())),
-        (decisions[2][0], conversations.c.email_verified),
-        else_=literal(False, Flag()),
-    )
-    columns = {
-        name: case(*((when, values[name_of]) for when, name_of in decisions), else_=null())
-        for name, values in outcomes.items()
-    }
-    return (
-        select(
-            conversations.c.id,
-            columns["contact_id"].label("contact_id"),
-            rule.label("rule"),
-            columns["value"].label("value"),
-            verified.label("verified"),
-            conflict.label("conflict"),
-            reason.label("reason"),
-        )
-        .select_from(_joined(website, holders))
-        .where(conversations.c.website_id == website, scope)
     )
 
 

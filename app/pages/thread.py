@@ -72,7 +72,9 @@ def sender_of(row: Any, visitor: str) -> str:
     """The visitor's own name for this message, else the contact's; an operator without a name is one."""
     if row.sender_name and (shown := clean(row.sender_name).strip()):
         return shown
-    return visitor if row.direction == "inbound" else "Operator"
+    if row.direction == "inbound":
+        return visitor
+    return "" if row.type == "event" else "Operator"
 
 
 def _continues(burst: Burst, last_at: datetime | None, row: Any, visitor: str) -> bool:

@@ -15,11 +15,16 @@ def open_client(
     db: Database, settings: Settings, sharers: Callable[[], frozenset[str]] = frozenset
 ) -> CrispClient:
     """Raises Refused when no credential is set."""
+    credential = require_credential(settings)
+    budget = Budget(db, credential.identifier, settings.crisp_daily_quota, sharers)
+    return CrispClient(settings.crisp_api_url, credential, budget, settings.crisp_concurrency)
+
+
+def require_credential(settings: Settings) -> Credential:
+    """Raises Refused when none is set."""
     if not settings.crisp_identifier or settings.crisp_key is None:
         raise Refused(
             "There is no Crisp credential: set CRISP_IDENTIFIER and CRISP_KEY to the plugin's token "
             "(Crisp Marketplace, your plugin, Tokens)."
         )
-    budget = Budget(db, settings.crisp_identifier, settings.crisp_daily_quota, sharers)
-    credential = Credential(settings.crisp_identifier, settings.crisp_key.get_secret_value())
-    return CrispClient(settings.crisp_api_url, credential, budget, settings.crisp_concurrency)
+    return Credential(settings.crisp_identifier, settings.crisp_key.get_secret_value())

@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.conversations.tables import conversations
 from app.crisp import translate
-from app.crisp.paging import PER_PAGE, Fetch, Page, end_when_gone, find_last_page, walk_back
+from app.crisp.paging import (
+    PER_PAGE,
+    Fetch,
+    Page,
+    end_when_gone,
+    end_when_refused,
+    find_last_page,
+    walk_back,
+)
 from app.records import Batch
 from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, split_rejected
 from app.sync.windows import ListState, begin, walk_windows
@@ -28,6 +36,8 @@ async def list_conversations(pull: Pull, more_threads: asyncio.Event) -> None:
     async for page, state in walk_windows(start, lambda f, t: fetch_conversations(pull, f, t)):
         if not page.items and page.number < state.pages:
             pull.suspect(f"Page {page.number} of the conversations came empty")
+        if state.unreachable_ms is not None:
+            pull.suspect("Crisp promised more conversations than it showed")
         await save_conversations(pull, page, checkpoint={"conversations": state.as_json()})
         _tell_total(pull, state)
         more_threads.set()
@@ -94,7 +104,7 @@ async def save_conversations(
 
 async def _list_newest(pull: Pull, since_ms: int, more_threads: asyncio.Event) -> None:
     """What changed after the frozen end. Not proved complete: the next run's window reads it again."""
-    fetch = fetch_conversations(pull, since_ms, None)
+    fetch = end_when_refused(fetch_conversations(pull, since_ms, None))
     last = await find_last_page(fetch)
     async for page in walk_back(fetch, last.number, last):
         await save_conversations(pull, page)

@@ -15,7 +15,7 @@ from app.crisp.client import Answer, CrispClient
 from app.crisp.paging import Page, page_of
 from app.db.base import StoredRow
 from app.db.session import Database
-from app.db.sqlstate import is_transient
+from app.db.sqlstate import is_bad_value
 from app.db.upsert import upsert
 from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
 from app.records import Batch, Rejected
@@ -139,7 +139,7 @@ class Pull:
         try:
             return await self.db.transact(lambda connection: write(connection, ingest))
         except BAD_VALUES as error:
-            if is_transient(error):
+            if not is_bad_value(error):
                 raise
         return await self.db.transact(lambda connection: write(connection, ingest_singly))
 

@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.crisp.errors import Permanent
-from app.crisp.paging import Fetch, Page, find_last_page, walk_back
+from app.crisp.paging import Fetch, Page, end_when_refused, find_last_page, walk_back
 
 MAX_PAGES = 80
 _SMALLEST_MS = 2_000
@@ -24,7 +23,8 @@ Fetching = Callable[[int, int], Fetch]
 @dataclass(slots=True)
 class ListState:
     """How far the list between `from_ms` and `to_ms` is read. `page` is the next one to read of the
-    window from `lower_ms` to `upper_ms`; None before the window is planned.
+    window from `lower_ms` to `upper_ms`; None before the window is planned. `unreachable_ms` is where
+    Crisp showed fewer rows than it promised, and no smaller window helped.
     """
 
     from_ms: int
@@ -35,6 +35,7 @@ class ListState:
     pages: int = 0
     listed: int = 0
     done: bool = False
+    unreachable_ms: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,33 +70,36 @@ def _next_window(state: ListState) -> None:
     state.upper_ms = state.lower_ms
 
 
-async def _plan(state: ListState, fetching: Fetching, limit: int) -> Page | None:
+async def _plan(state: ListState, fetching: Fetching, limit: int) -> Page:
     """Choose the lower end of the next window and find its last page."""
-    probe = await _probe(fetching(state.from_ms, state.upper_ms), limit)
-    if probe is not None and not probe.items:
-        state.lower_ms = state.from_ms
-        last = await find_last_page(fetching(state.from_ms, state.upper_ms))
-    else:
-        state.lower_ms = _cut(probe, state)
-        guess = limit if probe is not None else 1
-        last = await find_last_page(fetching(state.lower_ms, state.upper_ms), guess)
+    state.lower_ms, guess = state.from_ms, 1
+    probe = await end_when_refused(fetching(state.from_ms, state.upper_ms))(limit)
+    if probe.items:
+        state.lower_ms, guess = _cut(probe, state)[0], limit
+    while True:
+        fetch = end_when_refused(fetching(state.lower_ms, state.upper_ms))
+        last = await find_last_page(fetch, guess)
+        if not last.promises_more:
+            break
+        # The next page is empty all the same: Crisp shows no more pages, so a smaller window it is.
+        lower_ms, is_exact = _cut(last, state)
+        if lower_ms <= state.lower_ms:
+            state.unreachable_ms = state.lower_ms
+            break
+        state.lower_ms, guess = lower_ms, 1
+        if is_exact:
+            break
     state.page, state.pages = last.number, last.number
     return last
 
 
-async def _probe(fetch: Fetch, limit: int) -> Page | None:
-    """Page `limit` of all that is left; None when Crisp refuses pages that deep."""
-    try:
-        return await fetch(limit)
-    except Permanent:
-        return None
-
-
-def _cut(probe: Page | None, state: ListState) -> int:
-    """The oldest update time on the probed page if the list is newest first, else half of the time left."""
-    if probe is not None:
-        times = [t for item in probe.items if isinstance(t := item.get("updated_at"), int)]
-        if times and times == sorted(times, reverse=True) and times[-1] < state.upper_ms:
-            return max(times[-1], state.from_ms)
-    half = (state.from_ms + state.upper_ms) // 2
-    return half if state.upper_ms - half > _SMALLEST_MS else state.from_ms
+def _cut(page: Page, state: ListState) -> tuple[int, bool]:
+    """A lower end that leaves out what stands behind this page: exactly its oldest update time if
+    the list is newest first, else half of the time.
+    """
+    times = [t for item in page.items if isinstance(t := item.get("updated_at"), int)]
+    newest_first = bool(times) and times == sorted(times, reverse=True)
+    if newest_first and state.lower_ms < times[-1] < state.upper_ms:
+        return times[-1], True
+    half = (state.lower_ms + state.upper_ms) // 2
+    return (half, False) if state.upper_ms - half > _SMALLEST_MS else (state.lower_ms, False)

@@ -65,6 +65,8 @@ class Worker:
                     await self.start_waiting_runs()
                 except CrispsyncError as error:
                     log.warning("worker.waits", error=type(error).__name__)
+                except Exception:  # the loop outlives whatever one look brings
+                    log.exception("worker.stumbled")
                 await self._wait_for_bell()
         finally:
             await self._stop()
@@ -107,6 +109,8 @@ class Worker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self.bell.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("sync.crashed", error=type(error).__name__)
 
     async def _execute(self, held: Claim) -> None:
         log.info("sync.started", run_id=held.run_id, website_id=held.website_id, kind=held.kind)

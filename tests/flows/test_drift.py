@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import datetime
 
-from app.sandbox.churn import make, make_changes
+import pytest
+from sqlalchemy import select
+
+from app.clock import from_ms, to_ms
+from app.conversations.tables import conversations
+from app.sandbox.churn import make
 from app.sandbox.conversation_changes import begin_conversation, set_field
 from app.sandbox.message_changes import edit_message, send_message
-from app.sandbox.routes_conversations import BATCH
 from app.websites.tables import websites
-from sqlalchemy import select
 from tests.flows.steps import CONVERSATIONS, MESSAGES, asked
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
@@ -146,9 +149,6 @@ async def test_case_045_window_ends_of_a_backfill(database_url: str) -> None:  #
                 i, _changes = begin_conversation(world, site)
                 site.touch(i, at_ms)
                 sessions.add(site.session_id(i))
-        from app.clock import from_ms
-        from app.conversations.tables import conversations
-
         window = {"window_from": from_ms(begin), "window_to": from_ms(end)}
         assert await crisp.run("backfill", **window) == "done"
         stored = {row.session_id for row in await crisp.rows(select(conversations.c.session_id))}
@@ -159,8 +159,8 @@ async def test_case_046_rows_are_listed_later_than_they_happened(database_url: s
     """Ten minutes late is within the look-back of the next run. SPEC S2"""
     async with sandbox_and_crispsync(database_url, people=30, conversations=80) as crisp:
         world = crisp.world
-        make_changes(world, 15, world.main)
-        world.faults.add("visibility_delay", seconds=600)
+        _change_conversations(crisp)
+        world.faults.add("visibility_delay", route=CONVERSATIONS, seconds=600)
         assert await crisp.run("full") == "done"
         world.clock.advance(5 * MINUTE)
         _change_conversations(crisp)
@@ -168,11 +168,7 @@ async def test_case_046_rows_are_listed_later_than_they_happened(database_url: s
         assert (await _missing(crisp)), "nothing was late"
         world.clock.advance(11 * MINUTE)
         assert await crisp.run("incremental") == "done"
-        assert not await _missing(crisp)
-        world.faults.clear()
-        world.clock.advance(MINUTE)
-        assert await crisp.run("full") == "done"
-        await crisp.assert_equals_truth(companies_too=False)
+        await crisp.assert_equals_truth()
 
 
 async def test_case_046_rows_listed_hours_late_are_found_the_next_day(database_url: str) -> None:
@@ -180,7 +176,7 @@ async def test_case_046_rows_listed_hours_late_are_found_the_next_day(database_u
     async with sandbox_and_crispsync(database_url, people=10, conversations=40) as crisp:
         world = crisp.world
         assert await crisp.run("full") == "done"
-        fault = world.faults.add("visibility_delay", seconds=0)
+        fault = world.faults.add("visibility_delay", route=CONVERSATIONS, seconds=0)
         world.clock.advance(10 * MINUTE)
         _change_conversations(crisp)
         fault.seconds = 20 * 3600
@@ -189,8 +185,8 @@ async def test_case_046_rows_listed_hours_late_are_found_the_next_day(database_u
             assert await crisp.run("incremental") == "done"
         assert await _missing(crisp), "nothing was late"
         world.clock.advance(24 * HOUR)
+        await crisp.client.get("plugin/connect/account")  # any answer tells what time it is there
         assert await crisp.run("incremental") == "done"
-        assert not await _missing(crisp)
         await crisp.assert_equals_truth()
 
 
@@ -273,8 +269,6 @@ def _change_conversations(crisp: Crispsync) -> None:
 
 async def _missing(crisp: Crispsync) -> set[str]:
     """Conversations that are not stored as they are now."""
-    from app.conversations.tables import conversations
-
     stored = {
         row.session_id: row.version_ms
         for row in await crisp.rows(select(conversations.c.session_id, conversations.c.version_ms))
@@ -295,9 +289,4 @@ async def _read_to(crisp: Crispsync) -> int:
 
 
 def _ms(text: str) -> int:
-    from datetime import datetime
-
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-assert BATCH < 300
+    return to_ms(datetime.fromisoformat(text))

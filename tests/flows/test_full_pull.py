@@ -14,6 +14,6 @@ async def test_second_full_pull_asks_for_no_messages(database_url: str) -> None:
         await crisp.run("full")
         crisp.world.counters.reset()
         assert await crisp.run("full") == "done"
-        asked = crisp.world.counters.as_dict()["routes"]
+        asked = crisp.world.counters.as_dict()["by_route"]
         assert not [route for route in asked if route.endswith("/messages")]
         await crisp.assert_equals_truth()
