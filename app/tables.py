@@ -13,7 +13,9 @@ from app.conversations.tables import (
 )
 from app.crisp.tables import quota_pauses, quota_usage
 from app.db.base import metadata
+from app.imports.tables import imports
 from app.sync.tables import sync_failures, sync_runs
+from app.webhooks.tables import inbox_events
 from app.websites.tables import websites
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "contacts",
     "conversation_companies",
     "conversations",
+    "imports",
+    "inbox_events",
     "link_decisions",
     "messages",
     "metadata",

@@ -15,6 +15,29 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "inbox_events",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("website_id", sa.Text(), nullable=True),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("deliveries", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("received_at", base.UtcDateTime(), nullable=False),
+        sa.Column("done_at", base.UtcDateTime(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('new', 'done', 'ignored', 'parked', 'dead')",
+            name=op.f("ck_inbox_events_state"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox_events")),
+        sqlite_strict=True,
+    )
+    with op.batch_alter_table("inbox_events", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_inbox_events_state_received_at"), ["state", "received_at"], unique=False
+        )
+
+    op.create_table(
         "quota_pauses",
         sa.Column("credential", sa.Text(), nullable=False),
         sa.Column("until_ms", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -265,6 +288,25 @@ def upgrade() -> None:
             unique=False,
         )
 
+    op.create_table(
+        "imports",
+        sa.Column("website_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column("counts", base.Json(), nullable=False),
+        sa.Column("created_at", base.UtcDateTime(), nullable=False),
+        sa.Column("finished_at", base.UtcDateTime(), nullable=True),
+        sa.CheckConstraint(
+            "mode IN ('merge', 'overwrite', 'fill-empty', 'create-only', 'update-only')",
+            name=op.f("ck_imports_mode"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["website_id"], ["websites.id"], name=op.f("fk_imports_website_id_websites")
+        ),
+        sa.PrimaryKeyConstraint("website_id", "id", name=op.f("pk_imports")),
+        sqlite_strict=True,
+    )
     op.create_table(
         "operators",
         sa.Column("website_id", sa.Text(), nullable=False),
@@ -548,6 +590,7 @@ def downgrade() -> None:
 
     op.drop_table("sync_runs")
     op.drop_table("operators")
+    op.drop_table("imports")
     with op.batch_alter_table("conversations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_conversations_website_id_people_id"))
         batch_op.drop_index(batch_op.f("ix_conversations_website_id_email_norm"))
@@ -577,3 +620,7 @@ def downgrade() -> None:
     op.drop_table("websites")
     op.drop_table("quota_usage")
     op.drop_table("quota_pauses")
+    with op.batch_alter_table("inbox_events", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_inbox_events_state_received_at"))
+
+    op.drop_table("inbox_events")

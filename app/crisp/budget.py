@@ -120,8 +120,9 @@ class Budget:
 
         async def work(connection: AsyncConnection) -> None:
             for (website_id, purpose), count in held.items():
-                await quota.book(
-                    connection, self.credential, self._held_day, website_id, purpose, -count
+                await quota.take_back(
+                    connection,
+                    quota.Ask(self.credential, self._held_day, website_id, purpose, count),
                 )
 
         await self._db.transact(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.crisp.tables import quota_pauses, quota_usage
@@ -92,6 +92,32 @@ async def book(
             set_={"used": quota_usage.c.used + insert.excluded.used},
         )
     )
+
+
+async def take_back(connection: AsyncConnection, ask: Ask) -> None:
+    """Unbook what was granted and not used; of an erased website it stands under no website."""
+    for website_id in (ask.website_id, ""):
+        found = await connection.execute(
+            update(quota_usage)
+            .where(
+                quota_usage.c.credential == ask.credential,
+                quota_usage.c.day == ask.day,
+                quota_usage.c.website_id == website_id,
+                quota_usage.c.purpose == ask.purpose,
+            )
+            .values(used=quota_usage.c.used - ask.requests)
+        )
+        if found.rowcount:
+            return
+
+
+async def forget_website(connection: AsyncConnection, website_id: str) -> None:
+    """Keep how much was used, and not by which website: Crisp counts it all the same."""
+    rows = await connection.execute(
+        delete(quota_usage).where(quota_usage.c.website_id == website_id).returning(quota_usage)
+    )
+    for row in rows.all():
+        await book(connection, row.credential, row.day, "", row.purpose, row.used)
 
 
 async def find_pause(connection: AsyncConnection, credential: str) -> tuple[int, str, int] | None:

@@ -9,6 +9,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.crisp import quota
 from app.crisp.client import CrispClient
 from app.crisp.errors import AuthRejected, Gone, NotSubscribed
 from app.db.base import metadata
@@ -140,6 +141,7 @@ async def disconnect(db: Database, website_id: str, *, erase: bool) -> None:
 
 
 async def _erase(connection: AsyncConnection, website_id: str) -> None:
+    await quota.forget_website(connection, website_id)
     for table in reversed(metadata.sorted_tables):
         if "website_id" in table.c:
             await connection.execute(delete(table).where(table.c.website_id == website_id))
