@@ -21,7 +21,8 @@ class OneSentence(click.Group):
         try:
             return super().invoke(ctx)
         except CrispsyncError as error:
-            click.echo(f"crispsync: {error.message}", err=True)
+            # What somebody typed may be part of it, line ends too.
+            click.echo(f"crispsync: {' '.join(error.message.split())}", err=True)
             ctx.exit(error.exit_code)
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import stamina
 import structlog
 
 ALLOWED = frozenset(
@@ -29,11 +30,13 @@ ALLOWED = frozenset(
     }
 )
 # These write addresses of requests, and Crisp's may hold e-mail addresses (FAILURES case 99).
-CHATTY = ("httpx", "httpcore", "arq.worker", "arq.jobs", "sqlalchemy.engine", "stamina")
+CHATTY = ("httpx", "httpcore", "arq.worker", "arq.jobs", "sqlalchemy.engine")
 
 
 def configure_logs(*, as_json: bool | None = None) -> None:
     """JSON lines on stderr, or readable lines on a terminal."""
+    # A retry that helps is no news; one that does not ends in an error that says so.
+    stamina.instrumentation.set_on_retry_hooks(())
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     readable = sys.stderr.isatty() if as_json is None else not as_json

@@ -95,21 +95,28 @@ class Budget:
     async def pause(self, retry_after: float | None, quota_used_up: bool, reason: str) -> None:
         """Stop everybody who uses this credential (FAILURES cases 35, 36)."""
         first, longest = QUOTA_PAUSE if quota_used_up else RATE_PAUSE
-        ceiling = min(first * 2**self._pause.in_a_row, longest)
+        now_ms = clock.now_ms()
+        earlier = self._pause.in_a_row - (self._pause.until_ms > now_ms)
+        ceiling = min(first * 2 ** min(earlier, 16), longest)
         # Full jitter keeps processes apart; a used-up quota is worth no second look before the first step.
         seconds = ceiling if quota_used_up else random.uniform(first / 2, ceiling)  # noqa: S311  # no secret
-        if retry_after is not None:
-            seconds = min(retry_after, 86_400.0)
-        until_ms = clock.now_ms() + round(seconds * 1000)
+        if retry_after is not None:  # 0 would mean to ask without end
+            seconds = min(max(retry_after, RATE_PAUSE[0] / 2), 86_400.0)
+        until_ms = max(now_ms + round(seconds * 1000), self._pause.until_ms)
+        self._pause = _Pause(until_ms, reason, earlier + 1)  # at once: storing it takes a while
         stored = await self._db.transact(
-            lambda connection: quota.store_pause(connection, self.credential, until_ms, reason)
+            lambda connection: quota.store_pause(
+                connection, self.credential, until_ms, reason, now_ms
+            )
         )
         self._pause = _Pause(*stored)
 
     async def went_well(self) -> None:
-        if self._pause.in_a_row:
+        """The answer to a probe lifts the pause; one to a request sent before it says nothing."""
+        now_ms = clock.now_ms()
+        if self._pause.in_a_row and self._pause.until_ms <= now_ms:
             self._pause = _Pause()
-            await self._db.transact(lambda c: quota.clear_pause(c, self.credential))
+            await self._db.transact(lambda c: quota.clear_pause(c, self.credential, now_ms))
 
     async def give_back(self) -> None:
         """Return what was granted and not used."""

@@ -23,6 +23,8 @@ from app.crisp.payloads import Unreadable, parse
 from app.crisp.skew import CrispClock
 
 TIMEOUT = httpx.Timeout(30, connect=10).as_dict()
+WHOLE_ANSWER = 120.0
+"""Seconds until an answer is given up that trickles in quickly enough for every other time limit."""
 RETRIES = 4
 # What a cache hands out may be this old (crisp/GAPS.md row 18 and FAILURES case 49).
 CACHED_AGE_MS = 60_000
@@ -115,16 +117,25 @@ class CrispClient:
         purpose: Purpose,
     ) -> Answer:
         while True:
-            async with self.budget.turn(website_id, purpose):
-                try:
-                    answer = await self._ask(path, params)
-                except Throttled as throttled:
-                    await self.budget.pause(throttled.retry_after, throttled.quota, str(throttled))
-                else:
-                    await self.budget.went_well()
-                    return answer
+            # The connection first: who waited for one inside a turn would ask during a pause.
+            transport = await self._idle.get()
+            try:
+                async with self.budget.turn(website_id, purpose):
+                    try:
+                        answer = await self._ask(transport, path, params)
+                    except Throttled as throttled:
+                        await self.budget.pause(
+                            throttled.retry_after, throttled.quota, str(throttled)
+                        )
+                    else:
+                        await self.budget.went_well()
+                        return answer
+            finally:
+                self._idle.put_nowait(transport)
 
-    async def _ask(self, path: str, params: Mapping[str, str | int] | None) -> Answer:
+    async def _ask(
+        self, transport: ReadOnlyTransport, path: str, params: Mapping[str, str | int] | None
+    ) -> Answer:
         query = f"?{urlencode(params)}" if params else ""
         request = httpx.Request(
             "GET",
@@ -132,17 +143,18 @@ class CrispClient:
             headers=self._headers,
             extensions={"timeout": TIMEOUT},
         )
-        transport = await self._idle.get()
         sent_ms = now_ms()
         try:
-            response = await transport.handle_async_request(request)
-            body = await response.aread()
-        except httpx.TransportError as error:
+            async with asyncio.timeout(WHOLE_ANSWER):
+                response = await transport.handle_async_request(request)
+                try:
+                    body = await response.aread()
+                finally:
+                    await response.aclose()
+        except (httpx.RequestError, TimeoutError) as error:
             raise Transient(
                 f"Crisp cannot be reached at {self._base.host} ({type(error).__name__})."
             ) from None
-        finally:
-            self._idle.put_nowait(transport)
         self.clock.observe(response.headers.get("date"), sent_ms, now_ms())
         cached = response.headers.get("bloom-status") == "HIT"
         asked_ms = self.clock.at(sent_ms) - (CACHED_AGE_MS if cached else 0)

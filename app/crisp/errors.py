@@ -106,7 +106,7 @@ RULES = (
         NotSubscribed,
         "The plugin is not installed on this Crisp website",
     ),
-    Rule(range(404, 405), "not_found", Gone, "Crisp does not have this record"),
+    Rule(range(404, 405), "^not_found$", Gone, "Crisp does not have this record"),
     Rule(range(408, 409), "", Transient, "Crisp took too long"),
     Rule(range(500, 600), "", Transient, "Crisp has a problem of its own"),
     Rule(range(300, 600), "", Permanent, "Crisp refused the request"),

@@ -133,12 +133,15 @@ async def find_pause(connection: AsyncConnection, credential: str) -> tuple[int,
 
 
 async def store_pause(
-    connection: AsyncConnection, credential: str, until_ms: int, reason: str
+    connection: AsyncConnection, credential: str, until_ms: int, reason: str, now_ms: int
 ) -> tuple[int, str, int]:
-    """Keep the longer of the stored pause and this one; what is stored now."""
+    """Keep the longer of the stored pause and this one; what is stored now.
+
+    A refusal while everybody waits already was on its way before: it counts with the first.
+    """
     await lock_key(connection, f"quota {credential}")
     found = await find_pause(connection, credential)
-    in_a_row = found[2] + 1 if found else 1
+    in_a_row = found[2] + (found[0] <= now_ms) if found else 1
     until_ms = max(until_ms, found[0] if found else 0)
     insert = insert_for(connection, quota_pauses).values(
         credential=credential, until_ms=until_ms, reason=reason, in_a_row=in_a_row
@@ -152,8 +155,13 @@ async def store_pause(
     return until_ms, reason, in_a_row
 
 
-async def clear_pause(connection: AsyncConnection, credential: str) -> None:
-    await connection.execute(delete(quota_pauses).where(quota_pauses.c.credential == credential))
+async def clear_pause(connection: AsyncConnection, credential: str, now_ms: int) -> None:
+    """Forget a pause that is over; one that another process began meanwhile stays."""
+    await connection.execute(
+        delete(quota_pauses).where(
+            quota_pauses.c.credential == credential, quota_pauses.c.until_ms <= now_ms
+        )
+    )
 
 
 async def total_used(connection: AsyncConnection, credential: str, day: str) -> int:

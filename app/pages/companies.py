@@ -58,8 +58,7 @@ async def _require(page: Visit, company_id: str) -> Any:
 async def _context(page: Visit, company_id: str) -> dict[str, Any]:
     connection, website_id, moments = page.connection, page.website_id, page.frame.moments
     own = (queries_conversations.belongs_to(website_id, company_id),)
-    order = queries_conversations.SORTS["updated"].order
-    cursor = read_cursor(page.request.query_params.get("cursor", ""), order)
+    cursor = read_cursor(page.request.query_params.get("cursor", ""), queries_conversations.FEW)
     weeks = moments.weeks(WEEKS)
     opened = await queries_conversations.per_week(connection, website_id, own, moments, weeks)
     members = await queries.members_of(connection, website_id, company_id)

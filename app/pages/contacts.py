@@ -68,8 +68,7 @@ async def _require(page: Visit, contact_id: str) -> Any:
 async def _context(page: Visit, contact_id: str) -> dict[str, Any]:
     connection, website_id, moments = page.connection, page.website_id, page.frame.moments
     own = (table.c.contact_id == contact_id,)
-    order = queries_conversations.SORTS["updated"].order
-    cursor = read_cursor(page.request.query_params.get("cursor", ""), order)
+    cursor = read_cursor(page.request.query_params.get("cursor", ""), queries_conversations.FEW)
     shown = await queries_conversations.newest(
         connection, website_id, own, CONVERSATIONS_SHOWN, cursor
     )

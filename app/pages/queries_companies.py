@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, distinct, exists, func, select
+from sqlalchemy import ColumnElement, and_, case, distinct, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies, company_aliases, contact_companies
@@ -44,7 +44,7 @@ async def list_companies(connection: AsyncConnection, website_id: str, asked: As
     c = companies.c
     query = _narrowed(select(c.id, c.name, c.domain, c.created_at), website_id, asked)
     for name, values in chosen_values(asked.chosen).items():
-        query = query.where(_facet_column(name).in_(values))
+        query = query.where(_facet_column(website_id, name).in_(values))
     page = await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
     ids = [row.id for row in page.rows]
     return CompanyList(
@@ -64,26 +64,28 @@ def _narrowed(query: AnySelect, website_id: str, asked: Asked) -> AnySelect:
     return matching_words(query, companies.c.search, asked.q)
 
 
-def _facet_column(name: str) -> ColumnElement[str]:
+def _facet_column(website_id: str, name: str) -> ColumnElement[str]:
     if name == "domain":
         return case((companies.c.domain.is_(None), "no"), else_="yes")
-    return case((_has_open(), "yes"), else_="no")
+    return case((companies.c.id.in_(_with_open(website_id)), "yes"), else_="no")
 
 
-def _has_open() -> ColumnElement[bool]:
-    link = conversation_companies.c
-    return exists().where(
-        link.website_id == companies.c.website_id,
-        link.company_id == companies.c.id,
-        conversations.c.website_id == link.website_id,
-        conversations.c.id == link.conversation_id,
-        conversations.c.status.in_(OPEN),
-        conversations.c.deleted_at.is_(None),
+def _with_open(website_id: str) -> AnySelect:
+    # Asked once for all companies: once for each took seconds with 3,000 of them.
+    link, c = conversation_companies.c, conversations.c
+    return (
+        select(link.company_id)
+        .join_from(
+            conversations,
+            conversation_companies,
+            and_(link.website_id == c.website_id, link.conversation_id == c.id),
+        )
+        .where(c.website_id == website_id, c.status.in_(OPEN), c.deleted_at.is_(None))
     )
 
 
 async def _count(connection: AsyncConnection, website_id: str, asked: Asked) -> Facets:
-    columns = [_facet_column(name).label(name) for name in FACETS]
+    columns = [_facet_column(website_id, name).label(name) for name in FACETS]
     rows = _narrowed(select(*columns), website_id, asked).subquery()
     query = select(*(rows.c[name] for name in FACETS), func.count().label("n"))
     found = await connection.execute(query.group_by(*(rows.c[name] for name in FACETS)))

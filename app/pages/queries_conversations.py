@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
@@ -31,6 +31,10 @@ SORTS: Mapping[str, Sort] = {
     ),
 }
 DEFAULT_SORT = "-updated"
+_UPDATED, _ID = conversations.c.crisp_updated_at, conversations.c.id
+# The same order without its index: for the few conversations of one contact or company, SQLite
+# would otherwise walk through all of the website's in this order to find them.
+FEW = Order(func.coalesce(_UPDATED, _UPDATED), func.coalesce(_ID, _ID), datetime)
 FACETS = ("status", "operator", "origin", "matched")
 FILTERS: Mapping[str, frozenset[str] | None] = {
     "status": frozenset({"open", "unresolved", "pending", "resolved"}),
@@ -152,12 +156,12 @@ def _opened_between(query: AnySelect, chosen: Mapping[str, str], moments: Moment
 
 
 def belongs_to(website_id: str, company_id: str) -> ColumnElement[bool]:
+    # A list of ids, not a question per conversation: a company has few of all conversations.
     link = conversation_companies.c
-    return exists().where(
-        link.website_id == website_id,
-        link.conversation_id == conversations.c.id,
-        link.company_id == company_id,
+    own = select(link.conversation_id).where(
+        link.website_id == website_id, link.company_id == company_id
     )
+    return conversations.c.id.in_(own)
 
 
 def last_human(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -219,7 +223,7 @@ async def newest(
     cursor: Cursor | None = None,
 ) -> KeyPage:
     """The newest of some, without counting them: the lists inside other pages."""
-    order = SORTS["updated"].order
+    order = FEW if where else SORTS["updated"].order
     query = rows_of(website_id).where(*where)
     return await fetch_page(connection, query, order, cursor, limit)
 

@@ -87,6 +87,8 @@ def view_run(row: Any, moments: Moments) -> RunView:
     counts = _counts(row.counts)
     stage = _stage(row.checkpoint)
     tone, word = STATES.get(row.state, ("idle", str(row.state)))
+    if row.state == "partial" and not counts.get("failed"):
+        word = "done, with doubts"
     if row.asked and row.state in UNFINISHED:
         word = "pausing" if row.asked == "pause" else "cancelling"
     rate, left = _pace(row, counts, stage, moments)

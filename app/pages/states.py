@@ -26,7 +26,7 @@ _BY_STATUS = {
         "waiting",
         "not connected yet",
         "The plugin is installed there and its hooks are stored. Nothing is imported until the "
-        "website is connected: crispsync connect, with its id.",
+        "website is connected with crispsync connect and its id.",
     ),
     "paused": State(
         "warn",
@@ -72,8 +72,8 @@ def _of_runs(runs: Sequence[AnyRow]) -> State:
     if newest.state == "partial":
         return State(
             "warn",
-            "in sync, some failed",
-            "The last sync finished; some records could not be kept and are listed with it.",
+            "in sync, with doubts",
+            "The last sync finished; what failed or could not be confirmed is listed with it.",
         )
     if newest.state == "cancelled":
         return State(

@@ -113,7 +113,8 @@ def test_erasing_leaves_other_websites_alone(program: Program, sqlite_url: str) 
         assert done.code == 0, done.stderr
         kept = rows_of(sqlite_url, other)
         assert kept["messages"]
-        program.run("disconnect", box.website_id, "--erase", env=env)
+        erased = program.run("disconnect", box.website_id, "--erase", env=env)
+        assert erased.code == 0, erased.stderr
         assert rows_of(sqlite_url, box.website_id) == {}
         assert rows_of(sqlite_url, other) == kept
 
@@ -124,12 +125,15 @@ def test_erasing_while_a_run_is_at_work(program: Program, migrated_postgres_url:
         env = box.connected(url)
         pulling = program.start("sync", "--full", "--wait", env=env)
         until(lambda: stored_conversations(url) > 50)
-        assert program.run("disconnect", box.website_id, "--erase", env=env).code == 0
+        erased = program.run("disconnect", box.website_id, "--erase", env=env)
+        assert erased.code == 0, erased.stderr
         assert pulling.wait() == 2
         assert "Traceback" not in pulling.output
-        # Crisp was asked on behalf of the website until its run noticed; that stays counted.
+        # Crisp was asked on behalf of the website until its run noticed; that stays counted, and
+        # so do the requests that were about to be sent.
         assert set(rows_of(url, box.website_id)) <= {"quota_usage"}
-        assert sum(row.used for row in fetch(url, select(quota_usage))) == box.world.counters.total
+        used = sum(row.used for row in fetch(url, select(quota_usage)))
+        assert 0 <= used - box.world.counters.total <= 8
 
 
 def test_disconnecting_while_a_run_is_at_work(program: Program, database_url: str) -> None:

@@ -45,8 +45,8 @@ async def test_a_company_is_found_by_domain_else_by_normalised_name(database_url
         await site.take(
             works_at("p", "Acme", "https://www.ACME.example/about"),
             works_at("q", "Acme Limited", "acme.example", at=-1),
-            works_at("r", " aCMe "),
-            works_at("s", "Solo"), works_at("t", "SOLO"),
+            works_at("r", " aCMe ", at=-1),
+            works_at("s", "Solo"), works_at("t", "SOLO", at=-1),
         )  # fmt: skip
         assert await site.company_names() == ["Acme", "Solo"]
         assert await aliases(site) == {
@@ -94,9 +94,11 @@ async def test_all_orders_of_the_profiles_give_the_company_the_same_name(
 ) -> None:
     async with connected(database_url) as site:
         orders = list(permutations([("Acme", 1), ("Acme", 7), ("Acme Old", 5), (None, 9)]))
-        for n, order in enumerate(orders):
-            for m, (name, at) in enumerate(order):
-                await site.take(works_at(f"p-{n}-{m}", name, f"{n}.example", at=at))
+        for turn in range(4):
+            told = [(n, *order[turn]) for n, order in enumerate(orders)]
+            await site.take(
+                *(works_at(f"p-{n}-{turn}", name, f"{n}.example", at=at) for n, name, at in told)
+            )
         assert await site.company_names() == ["Acme"] * len(orders)
 
 
