@@ -13,10 +13,9 @@ from app.contacts.store import Belonging, ContactChanges, bury_contacts, write_c
 from app.conversations.store import bury_conversations, write_conversations
 from app.conversations.threads import write_messages
 from app.db.sqlstate import is_bad_value
-from app.db.upsert import lock_key
 from app.matching.link import relink, relink_companies, touched_conversations
 from app.records import Batch, MessageRecord, Rejected, conversation_id
-from app.websites.rules import WebsiteRules
+from app.websites.rules import WebsiteRules, lock_website
 
 # What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
 BAD_VALUES = (StatementError, ValueError, TypeError, OverflowError)
@@ -38,13 +37,13 @@ async def ingest(connection: AsyncConnection, rules: WebsiteRules, batch: Batch)
     One writer for each website at a time: batches are merged with what is stored, and two merges
     of the same row must not overlap.
     """
-    await lock_key(connection, f"website {rules.id}")
+    await lock_website(connection, rules.id)
     return await _write(connection, rules, batch)
 
 
 async def ingest_singly(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
     """For a batch that was refused: what can be kept is kept, the rest is reported (FAILURES case 53)."""
-    await lock_key(connection, f"website {rules.id}")
+    await lock_website(connection, rules.id)
     return await _write_one_by_one(connection, rules, batch)
 
 
@@ -52,7 +51,7 @@ async def remove_conversations(
     connection: AsyncConnection, rules: WebsiteRules, session_ids: Sequence[str], observed_ms: int
 ) -> int:
     """Leave tombstones; how many rows were live until now (SPEC D4)."""
-    await lock_key(connection, f"website {rules.id}")
+    await lock_website(connection, rules.id)
     ids = [conversation_id(rules.id, session_id) for session_id in session_ids]
     return await bury_conversations(connection, rules.id, ids, observed_ms)
 
@@ -61,7 +60,7 @@ async def remove_contacts(
     connection: AsyncConnection, rules: WebsiteRules, people_ids: Sequence[str], observed_ms: int
 ) -> int:
     """Leave tombstones and unlink their conversations; how many were live until now."""
-    await lock_key(connection, f"website {rules.id}")
+    await lock_website(connection, rules.id)
     buried = await bury_contacts(connection, rules.id, people_ids, observed_ms)
     touched = await touched_conversations(
         connection, rules.id, contact_ids=buried, people_ids=people_ids

@@ -254,6 +254,19 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("conversations", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_conversations_figures",
+            [
+                "website_id",
+                "status",
+                "assigned_to",
+                "origin",
+                "contact_id",
+                "deleted_at",
+                "message_count",
+            ],
+            unique=False,
+        )
+        batch_op.create_index(
             "ix_conversations_messages_due",
             ["website_id", "version_ms"],
             unique=False,
@@ -606,6 +619,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("messages_due = 1"),
             postgresql_where=sa.text("messages_due"),
         )
+        batch_op.drop_index("ix_conversations_figures")
 
     op.drop_table("conversations")
     with op.batch_alter_table("contacts", schema=None) as batch_op:

@@ -40,7 +40,8 @@ def _serve_on(listening: socket.socket, settings: Settings) -> None:
     # Named, not imported: app never imports workers.
     factory = "app.main:create" if settings.redis_url else "workers.embedded:create"
     host, port = listening.getsockname()[:2]
-    click.echo(f"crispsync serves http://{host}:{port}")
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"crispsync serves http://{shown}:{port}")
     config = uvicorn.Config(
         factory,
         factory=True,

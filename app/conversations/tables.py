@@ -65,6 +65,17 @@ conversations = website_table(
     Unique("website_id", "session_id"),
     Index(None, "website_id", "crisp_updated_at", "id"),
     Index(None, "website_id", "contact_id", "crisp_updated_at"),
+    # Everything that lists count and chips filter by: wide rows need not be read for figures.
+    Index(
+        "ix_conversations_figures",
+        "website_id",
+        "status",
+        "assigned_to",
+        "origin",
+        "contact_id",
+        "deleted_at",
+        "message_count",
+    ),
     Index(None, "website_id", "people_id"),
     Index(None, "website_id", "email_norm"),
     Index(

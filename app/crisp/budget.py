@@ -29,6 +29,7 @@ Purpose = Literal["interactive", "hooks", "sync"]
 GRANT = 25
 LOOK_EVERY = 1.0  # seconds between looks at what other processes found out
 PATIENCE = 120.0  # seconds that a caller waits in place; longer pauses park the run
+PATIENCE_OF_A_PERSON = 5.0  # seconds, where somebody waits for the answer
 RATE_PAUSE = (1.0, 60.0)  # seconds: first, longest; crisp/REFERENCE.md section 5
 QUOTA_PAUSE = (60.0, 900.0)
 
@@ -82,13 +83,13 @@ class Budget:
 
         After a pause one request goes ahead alone, and the others follow when it went well.
         """
-        await self._wait_out_pause()
+        await self._wait_out_pause(purpose)
         if not self._pause.in_a_row:
             await self._take(website_id, purpose)
             yield
             return
         async with self._probing:
-            await self._wait_out_pause()
+            await self._wait_out_pause(purpose)
             await self._take(website_id, purpose)
             yield
 
@@ -104,12 +105,16 @@ class Budget:
             seconds = min(max(retry_after, RATE_PAUSE[0] / 2), 86_400.0)
         until_ms = max(now_ms + round(seconds * 1000), self._pause.until_ms)
         self._pause = _Pause(until_ms, reason, earlier + 1)  # at once: storing it takes a while
-        stored = await self._db.transact(
-            lambda connection: quota.store_pause(
-                connection, self.credential, until_ms, reason, now_ms
+        storing = asyncio.create_task(
+            self._db.transact(
+                lambda c: quota.store_pause(c, self.credential, until_ms, reason, now_ms)
             )
         )
-        self._pause = _Pause(*stored)
+        try:
+            self._pause = _Pause(*await asyncio.shield(storing))
+        finally:
+            # The pause just set may end this run and cancel us; the other processes must know all the same.
+            await asyncio.wait({storing})
 
     async def went_well(self) -> None:
         """The answer to a probe lifts the pause; one to a request sent before it says nothing."""
@@ -134,10 +139,11 @@ class Budget:
 
         await self._db.transact(work)
 
-    async def _wait_out_pause(self) -> None:
+    async def _wait_out_pause(self, purpose: Purpose) -> None:
+        patience = PATIENCE_OF_A_PERSON if purpose == "interactive" else PATIENCE
         await self._look()
         while (left := self._pause.until_ms - clock.now_ms()) > 0:
-            if left > PATIENCE * 1000:
+            if left > patience * 1000:
                 until = datetime.fromtimestamp(self._pause.until_ms / 1000, UTC)
                 raise QuotaPause(self._pause.reason or "Crisp asks to wait.", until)
             await asyncio.sleep(min(left / 1000, LOOK_EVERY))

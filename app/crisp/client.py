@@ -146,11 +146,7 @@ class CrispClient:
         sent_ms = now_ms()
         try:
             async with asyncio.timeout(WHOLE_ANSWER):
-                response = await transport.handle_async_request(request)
-                try:
-                    body = await response.aread()
-                finally:
-                    await response.aclose()
+                response, body = await _exchange(transport, request)
         except (httpx.RequestError, TimeoutError) as error:
             raise Transient(
                 f"Crisp cannot be reached at {self._base.host} ({type(error).__name__})."
@@ -160,6 +156,22 @@ class CrispClient:
         asked_ms = self.clock.at(sent_ms) - (CACHED_AGE_MS if cached else 0)
         data = _data_of(response, body)
         return Answer(data, more=response.status_code == 206, asked_ms=asked_ms, cached=cached)
+
+
+async def _exchange(
+    transport: ReadOnlyTransport, request: httpx.Request
+) -> tuple[httpx.Response, bytes]:
+    try:
+        response = await transport.handle_async_request(request)
+        try:
+            return response, await response.aread()
+        finally:
+            await response.aclose()
+    except asyncio.CancelledError:
+        # httpcore's clean-up may be cut short as well: the one connection of this pool would count
+        # as taken for good, and every later request on it would wait in vain.
+        await transport.aclose()
+        raise
 
 
 def _headers(base: httpx.URL, credential: Credential) -> list[tuple[bytes, bytes]]:

@@ -49,11 +49,11 @@ def page_of(number: int, answer: Answer) -> Page:
     return Page(number, items, answer.more, answer.asked_ms)
 
 
-async def find_last_page(fetch: Fetch, guess: int = 1) -> Page:
+async def find_last_page(fetch: Fetch, guess: int = 1, confirm: int = CONFIRM_EMPTY) -> Page:
     """The last page that has rows, or an empty page 1. Doubling from `guess`, then bisection.
 
-    An empty page right after one that promised more is asked for again: an empty answer is
-    sometimes a failure (FAILURES case 38).
+    An empty page right after one that promised more is asked for again, up to `confirm` times, and
+    an empty list once: an empty answer is sometimes a failure (FAILURES case 38).
     """
     last, beyond = await _bracket(fetch, max(1, guess))
     while last.number + 1 < beyond:
@@ -64,15 +64,14 @@ async def find_last_page(fetch: Fetch, guess: int = 1) -> Page:
                 break
         else:
             beyond = page.number
-    if last.items and not last.more:
-        return last
-    for _ in range(CONFIRM_EMPTY):
-        page = await fetch(last.number + 1)
-        if page.items:
-            return await find_last_page(fetch, page.number)
-        last = await fetch(last.number)  # rows of the next page may have moved up to it meanwhile
+    for _ in range(confirm if last.items or last.more else min(confirm, 1)):
         if last.items and not last.more:
             break
+        if last.items or last.more:
+            page = await fetch(last.number + 1)
+            if page.items:
+                return await find_last_page(fetch, page.number, confirm)
+        last = await fetch(last.number)  # rows of the next page may have moved up to it meanwhile
     return last
 
 
@@ -103,7 +102,7 @@ async def _bracket(fetch: Fetch, guess: int) -> tuple[Page, int]:
 
 
 async def walk_back(fetch: Fetch, last: int, known: Page | None = None) -> AsyncIterator[Page]:
-    """Pages `last`, `last` - 1, … 1. `known` is page `last` if it was read just now.
+    """Pages `last`, `last` - 1, … 1. `known` is what `find_last_page` found just now.
 
     Raises Circular when two pages in a row are identical.
     """
@@ -113,7 +112,7 @@ async def walk_back(fetch: Fetch, last: int, known: Page | None = None) -> Async
         if before and page.items and page.items == before.items:
             raise Circular(f"Pages {number} and {before.number} of a list in Crisp are the same.")
         for _ in range(CONFIRM_EMPTY):
-            if page.items:
+            if page.items or (page is known and number == 1):
                 break
             page = await fetch(number)
         yield page

@@ -28,6 +28,11 @@ class CrispClock:
             least, most = fresh
         self._least, self._most, self._known = least, most, True
 
+    @property
+    def is_known(self) -> bool:
+        """Whether any answer has told the time yet; until then it is this machine's."""
+        return self._known
+
     def at(self, machine_ms: int) -> int:
         """Crisp's time, epoch ms, when this machine's clock shows `machine_ms`."""
         if not self._known:

@@ -105,7 +105,7 @@ async def save_conversations(
 async def _list_newest(pull: Pull, since_ms: int, more_threads: asyncio.Event) -> None:
     """What changed after the frozen end. Not proved complete: the next run's window reads it again."""
     fetch = end_when_refused(fetch_conversations(pull, since_ms, None))
-    last = await find_last_page(fetch)
+    last = await find_last_page(fetch, confirm=0)
     async for page in walk_back(fetch, last.number, last):
         await save_conversations(pull, page)
         more_threads.set()

@@ -139,7 +139,8 @@ def _after_outage(held: Claim) -> datetime:
 
 async def _pull_everything(pull: Pull) -> None:
     kind = pull.claim.kind
-    if kind == "full":
+    if kind == "full" or not pull.client.clock.is_known:
+        # First of all, since a window's frozen end is made by Crisp's clock.
         await _pull_operators(pull)
     async with asyncio.TaskGroup() as tasks:
         # People go first and keep their connection; their pages can only be asked for one after
@@ -158,7 +159,7 @@ async def _pull_everything(pull: Pull) -> None:
 def _began(pull: Pull) -> dict[str, object]:
     state = pull.claim.checkpoint
     began_ms = state.get("conversations_began_ms") or pull.begin_ms()
-    return {"stage": "conversations", "conversations_began_ms": began_ms, "outages": 0}
+    return {"stage": "conversations", "conversations_began_ms": began_ms}
 
 
 async def _pull_operators(pull: Pull) -> None:
@@ -214,6 +215,7 @@ async def _end(pull: Pull, ending: Ending) -> str:
     held.counts = {**held.counts, "failed": await pull.count_failed()}
 
     async def work(connection: AsyncConnection) -> None:
+        await fence(connection, held, save=False)
         await finish(connection, held, ending.state, error=ending.error, resume_at=ending.resume_at)
         if ending.uninstalled:
             await mark_uninstalled(connection, held.website_id)

@@ -135,7 +135,7 @@ async def _walk(pull: Pull, state: dict[str, Any]) -> None:
 async def _pull_newest(pull: Pull, since_ms: int) -> None:
     """What is too fresh for the frozen window; the next run reads it again, inside its window."""
     fetch = fetch_people(pull, since_ms, None)
-    last = await find_last_page(fetch)
+    last = await find_last_page(fetch, confirm=0)
     async for page in walk_back(fetch, last.number, last):
         await save_people(pull, page)
 

@@ -21,7 +21,7 @@ from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
 from app.records import Batch, Rejected
 from app.sync.runs import Asked, Claim, fence
 from app.sync.tables import sync_failures
-from app.websites.rules import WebsiteRules
+from app.websites.rules import WebsiteRules, lock_website
 
 T = TypeVar("T")
 Step = Callable[[AsyncConnection], Awaitable[None]]
@@ -114,6 +114,8 @@ class Pull:
             held = self.claim
             before = held.checkpoint, held.counts
             held.checkpoint = {**held.checkpoint, **(checkpoint or {})}
+            if batch.contacts or batch.conversations or batch.messages:
+                held.checkpoint["outages"] = 0
             held.counts = _sum(held.counts, counts or {})
             requests = self.client.budget.spent[self.website_id] - self._counted
             try:
@@ -129,6 +131,7 @@ class Pull:
         self, batch: Batch, also: Sequence[Step], rejected: Sequence[Rejected], requests: int
     ) -> Outcome:
         async def write(connection: AsyncConnection, writer: Writer) -> Outcome:
+            await lock_website(connection, self.website_id)
             await fence(connection, self.claim, requests=requests)
             outcome = await writer(connection, self.rules, batch)
             for step in also:

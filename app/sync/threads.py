@@ -93,8 +93,10 @@ async def _feed(
         if listing_ended:
             break
         waiting = asyncio.create_task(more.wait())
-        await asyncio.wait({waiting, listing}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        try:
+            await asyncio.wait({waiting, listing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
     for _ in range(len(pull.client)):
         await work.due.put(None)
 
@@ -227,8 +229,8 @@ async def _gone(pull: Pull, session_id: str, error: Gone) -> Part:
 async def _end(
     readers: Sequence[asyncio.Task[None]], feeder: asyncio.Task[None], work: Threads
 ) -> None:
-    while work.stopped_by is None and not all(reader.done() for reader in readers):
-        await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
+    while work.stopped_by is None and (busy := [r for r in readers if not r.done()]):
+        await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
     if work.stopped_by is not None:
         feeder.cancel()
         while not work.due.empty():

@@ -73,10 +73,13 @@ def _next_window(state: ListState) -> None:
 async def _plan(state: ListState, fetching: Fetching, limit: int) -> Page:
     """Choose the lower end of the next window and find its last page."""
     state.lower_ms, guess = state.from_ms, 1
-    probe = await end_when_refused(fetching(state.from_ms, state.upper_ms))(limit)
-    if probe.items:
-        state.lower_ms, guess = _cut(probe, state)[0], limit
-    while True:
+    whole = end_when_refused(fetching(state.from_ms, state.upper_ms))
+    last = await whole(1)
+    if last.items and not last.is_surely_last:
+        probe = await whole(limit)
+        if probe.items:
+            state.lower_ms, guess = _cut(probe, state)[0], limit
+    while not last.is_surely_last:
         fetch = end_when_refused(fetching(state.lower_ms, state.upper_ms))
         last = await find_last_page(fetch, guess)
         if not last.promises_more:

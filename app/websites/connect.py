@@ -16,7 +16,7 @@ from app.db.base import metadata
 from app.db.session import Database
 from app.db.upsert import insert_for
 from app.errors import Refused
-from app.websites.rules import require_website
+from app.websites.rules import lock_website, require_website
 from app.websites.tables import websites
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -90,6 +90,7 @@ async def save_connected(db: Database, found: Installed) -> None:
     """Keep the website as connected. A new installation gets a new generation; settings stay."""
 
     async def work(connection: AsyncConnection) -> None:
+        await lock_website(connection, found.website_id)
         insert = insert_for(connection, websites).values(
             id=found.website_id,
             name=found.name,
@@ -127,6 +128,7 @@ async def disconnect(db: Database, website_id: str, *, erase: bool) -> None:
     """Stop everything for this website; its data is kept, or erased. Raises NotFound."""
 
     async def work(connection: AsyncConnection) -> None:
+        await lock_website(connection, website_id)
         await require_website(connection, website_id)
         if erase:
             await _erase(connection, website_id)

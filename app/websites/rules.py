@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import StoredRow
+from app.db.upsert import lock_key
 from app.errors import NotFound
 from app.websites.tables import websites
 
@@ -25,6 +26,14 @@ class WebsiteRules:
     import_custom_data: bool
     import_since: datetime | None
     mapping: Mapping[str, str | None]
+
+
+async def lock_website(connection: AsyncConnection, website_id: str) -> None:
+    """One at a time until the transaction ends: a page that is being written, or a new installation.
+
+    Taken before the page's fence, so that no page of the old one is committed behind it (FAILURES case 51).
+    """
+    await lock_key(connection, f"website {website_id}")
 
 
 async def require_website(connection: AsyncConnection, website_id: str) -> StoredRow:

@@ -30,7 +30,13 @@ from tests.pulling import sandbox_and_crispsync
 
 PEOPLE, CONVERSATIONS, CHANGES_PER_REQUEST = 60, 400, 2
 FIVE_MINUTES_MS = 5 * 60_000
-MIX = {"message_new": 40.0, "conversation_new": 12.0, "message_edited": 8.0, "state": 14.0, "bound": 3.0}
+MIX = {
+    "message_new": 40.0,
+    "conversation_new": 12.0,
+    "message_edited": 8.0,
+    "state": 14.0,
+    "bound": 3.0,
+}
 
 Kept = Mapping[Any, Any]
 """Conversations by id to their update time, or messages by (conversation, fingerprint) to their text."""
@@ -61,7 +67,9 @@ async def _crispsync(seed: int, folder: Path) -> Counter[str]:
             kept = {session_id: row["updated_ms"] for session_id, row in stored.items()}
             texts = {key: row["content"] for key, row in (await crisp._stored_messages()).items()}
             true = crisp._true_messages()
-            found = _compare(crisp.world, kept, texts, {k: row["content"] for k, row in true.items()})
+            found = _compare(
+                crisp.world, kept, texts, {k: row["content"] for k, row in true.items()}
+            )
     found["runs not done"] = sum(state != "done" for state in states)
     return found
 
@@ -115,7 +123,9 @@ def _compare(world: World, kept: Kept, texts: Kept, true_texts: Kept) -> Counter
 
 
 def _wrong(found: Counter[str]) -> int:
-    return sum(n for name, n in found.items() if name not in {"changes", "conversations", "messages"})
+    return sum(
+        n for name, n in found.items() if name not in {"changes", "conversations", "messages"}
+    )
 
 
 def _in_words(found: Counter[str]) -> str:

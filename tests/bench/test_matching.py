@@ -87,5 +87,7 @@ async def _linked(db: Database) -> tuple[int, int]:
         linked = await connection.scalar(
             select(func.count()).where(conversations.c.contact_id.is_not(None))
         )
-        companies = await connection.scalar(select(func.count(text("*"))).select_from(conversation_companies))
+        companies = await connection.scalar(
+            select(func.count(text("*"))).select_from(conversation_companies)
+        )
     return int(linked or 0), int(companies or 0)

@@ -186,7 +186,9 @@ def test_backfill(program: Program, database_url: str) -> None:  # SPEC S3
         window = ("--from", "2026-06-01", "--to", "2026-08-31")
         told = program.run("backfill", *window, "--preview", env=env)
         assert (told.code, told.stderr) == (0, "")
-        found = re.search(r": (\d+) conversations, about (\d+) requests, ([\d.]+) days", told.stdout)
+        found = re.search(
+            r": (\d+) conversations, about (\d+) requests, ([\d.]+) days", told.stdout
+        )
         assert found, told.stdout
         assert runs(database_url) == []
 

@@ -190,7 +190,6 @@ async def test_broken_http_is_trouble_that_passes(sqlite_url: str, answer: bytes
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         await writer.drain()
-        writer.close()
 
     async with _raw_server(handler) as url, _client(url, sqlite_url) as client:
         for _ in range(len(client) + 1):  # the connection can be used again
@@ -215,11 +214,10 @@ async def test_answer_that_never_ends_is_given_up(
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
-            while not writer.is_closing():
-                writer.write(b" ")
-                await writer.drain()
-                await asyncio.sleep(0.01)
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.01)
 
     async with _raw_server(handler) as url, _client(url, sqlite_url) as client:
         with stamina.set_testing(True, attempts=1), pytest.raises(Transient, match="reached"):
@@ -249,12 +247,29 @@ async def test_credentials_and_tier_are_sent(crisp: Crispsync) -> None:
 
 @contextlib.asynccontextmanager
 async def _raw_server(handler: Handler) -> AsyncIterator[str]:
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    """Whatever the handler writes, byte by byte."""
+    at_work: set[asyncio.Task[None]] = set()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        at_work.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await handler(reader, writer)
+        finally:
+            at_work.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         server.close()
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

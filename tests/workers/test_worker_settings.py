@@ -1,0 +1,115 @@
+"""What arq reads, and what rings the bell."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import orjson
+import pytest
+from pydantic import SecretStr
+from redis import Redis
+from sqlalchemy import select, text
+
+from app import jobs
+from app.jobs import PULL, ring_redis
+from app.settings import Settings
+from app.sync.runs import request_run
+from app.sync.tables import sync_runs
+from app.sync.worker import AT_ONCE, Worker
+from tests.beside import until
+from tests.fixtures.valkey import free_port
+from tests.pulling import Crispsync, sandbox_and_crispsync
+from workers.main import WorkerSettings
+
+JOB_KEY = "arq:job:*"
+
+
+def test_job_names_are_those_of_the_app() -> None:
+    names = {function.__name__ for function in WorkerSettings.functions}
+    told = {
+        value for name, value in vars(jobs).items() if name.isupper() and isinstance(value, str)
+    }
+    assert names == told == {PULL}
+
+
+def test_jobs_are_json() -> None:
+    written = WorkerSettings.job_serializer({"f": PULL, "a": [], "k": {}})
+    assert orjson.loads(written) == {"f": PULL, "a": [], "k": {}}
+    with pytest.raises(orjson.JSONDecodeError):
+        WorkerSettings.job_deserializer(b"\x80\x04N.")  # a pickle
+
+
+async def test_the_bell_is_json_too(redis_url: str) -> None:
+    await ring_redis(redis_url)
+    with Redis.from_url(redis_url) as redis:
+        (key,) = redis.keys(JOB_KEY)
+        job = WorkerSettings.job_deserializer(redis.get(key))
+    assert job["f"] == PULL
+
+
+async def test_nobody_waits_for_a_bell_without_redis() -> None:
+    await asyncio.wait_for(ring_redis(f"redis://127.0.0.1:{free_port()}/0"), timeout=2)
+
+
+async def test_a_second_job_only_rings(sqlite_url: str) -> None:
+    """Jobs that waited for the same runs would fill the worker until it hears no bell any more."""
+    async with sandbox_and_crispsync(sqlite_url, delay_ms=20) as crisp, working(crisp) as worker:
+        await request_run(crisp.db, crisp.website_id, "full", started_by="test")
+        first = asyncio.create_task(worker.work_off())
+        await asyncio.to_thread(until, lambda: crisp.world.counters.total >= 10)
+        await asyncio.wait_for(worker.work_off(), timeout=1)
+        assert not first.done()
+        await first
+        assert (await crisp.last_run()).state == "done"
+
+
+async def test_no_more_runs_at_once_than_allowed(database_url: str) -> None:
+    others = ((5, 5, True),) * (AT_ONCE + 1)
+    async with sandbox_and_crispsync(
+        database_url, people=5, conversations=5, others=others
+    ) as crisp:
+        for website_id in crisp.world.sites:
+            await crisp.connect(website_id)
+            await request_run(crisp.db, website_id, "full", started_by="test")
+        async with working(crisp) as worker:
+            assert await worker.start_waiting_runs() == AT_ONCE
+            await worker.work_off()
+        found = await crisp.rows(select(sync_runs.c.state))
+        assert [row.state for row in found] == ["done"] * len(crisp.world.sites)
+
+
+async def test_the_loop_outlives_a_bad_moment(sqlite_url: str) -> None:
+    """A look that fails unexpectedly is not the last one."""
+    async with sandbox_and_crispsync(sqlite_url) as crisp, working(crisp) as worker:
+        async with crisp.db.write() as connection:
+            await connection.execute(text("ALTER TABLE sync_runs RENAME TO hidden"))
+        loop = asyncio.create_task(worker.work())
+        while not worker.bell.is_set():
+            # It waits for the bell now, after a look that found no table.
+            await asyncio.sleep(0.05)
+            worker.bell.set()
+        async with crisp.db.write() as connection:
+            await connection.execute(text("ALTER TABLE hidden RENAME TO sync_runs"))
+        await request_run(crisp.db, crisp.website_id, "full", started_by="test")
+        async with asyncio.timeout(20):
+            while (await crisp.last_run()).state != "done":
+                worker.bell.set()
+                await asyncio.sleep(0.05)
+        assert not loop.done()
+        worker.stopping.set()
+        await loop
+
+
+@asynccontextmanager
+async def working(crisp: Crispsync) -> AsyncIterator[Worker]:
+    settings = Settings(
+        crisp_api_url=crisp.url,
+        crisp_identifier=crisp.world.identifier,
+        crisp_key=SecretStr(crisp.world.key),
+        crisp_daily_quota=1_000_000,
+    )
+    worker = Worker(crisp.db, settings)
+    try:
+        yield worker
+    finally:
+        await worker.close()
