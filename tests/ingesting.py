@@ -30,6 +30,7 @@ from app.conversations.tables import (
 from app.crisp import translate
 from app.db.base import new_id
 from app.db.session import Database, open_database
+from app.db.sqlstate import is_bad_value
 from app.ingest import (
     BAD_VALUES,
     Outcome,
@@ -82,7 +83,12 @@ def kept(record: Any) -> Any:
 
 
 def person(
-    people_id: str, at: float = 0, seen: float | None = None, *, direct: bool = False, **profile: Any
+    people_id: str,
+    at: float = 0,
+    seen: float | None = None,
+    *,
+    direct: bool = False,
+    **profile: Any,
 ) -> ContactRecord:
     body = {"people_id": people_id, "created_at": ms(-9000), "updated_at": ms(at), **profile}
     record: ContactRecord = kept(
@@ -114,12 +120,14 @@ def said(
     content: Any = "Hello",
     at: float = 0,
     seen: float | None = None,
+    *,
+    sent_by: str = "user",
     **fields: Any,
 ) -> MessageRecord:
     body = {"fingerprint": fingerprint, "content": content, "timestamp": ms(at), "type": "text"}
     record: MessageRecord = kept(
         translate.message(
-            {"from": "user", **body, **fields}, session_id, ms(at if seen is None else seen)
+            {"from": sent_by, **body, **fields}, session_id, ms(at if seen is None else seen)
         )
     )
     return record
@@ -148,7 +156,9 @@ class Site:
 
         try:
             return await self.db.transact(lambda connection: work(connection, ingest))
-        except BAD_VALUES:
+        except BAD_VALUES as error:
+            if not is_bad_value(error):
+                raise
             return await self.db.transact(lambda connection: work(connection, ingest_singly))
 
     async def remove_person(self, people_id: str, seen: float) -> int:
@@ -177,7 +187,7 @@ class Site:
     ) -> str:
         """A contact that did not come from Crisp, as an import or a person would leave it."""
         contact_id = new_id()
-        row = {
+        row: Json = {
             "website_id": self.id, "id": contact_id, "name": name, "source": source,
             "email": addresses[0] if addresses else None, "attributes": {}, "segments": [],
             "segment_sources": {}, "created_at": START, "updated_at": START, "search": "",
@@ -255,9 +265,7 @@ class Site:
                 companies,
                 conversation_companies.c.company_id == companies.c.id,
             )
-            .where(
-                conversation_companies.c.conversation_id == conversation_id(self.id, session_id)
-            )
+            .where(conversation_companies.c.conversation_id == conversation_id(self.id, session_id))
         )
         return sorted(row.name for row in await self.rows(query))
 

@@ -16,7 +16,9 @@ ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text() |
 def test_a_time_goes_to_ms_and_back(naive: datetime) -> None:
     moment = naive.replace(tzinfo=UTC)
     millis = clock.to_ms(moment)
-    assert timedelta(0) <= moment - (clock.from_ms(millis) or clock.EPOCH) < timedelta(milliseconds=1)
+    assert (
+        timedelta(0) <= moment - (clock.from_ms(millis) or clock.EPOCH) < timedelta(milliseconds=1)
+    )
     assert clock.to_ms(clock.from_ms(millis) or clock.EPOCH) == millis
 
 

@@ -127,4 +127,6 @@ def test_a_company_is_named_by_its_domain_first() -> None:  # SPEC D6
 
 def test_ids_of_conversations_follow_from_website_and_session() -> None:
     assert conversation_id("w", "s") == conversation_id("w", "s")
-    assert len({conversation_id("w", "s"), conversation_id("w", "t"), conversation_id("v", "s")}) == 3
+    assert (
+        len({conversation_id("w", "s"), conversation_id("w", "t"), conversation_id("v", "s")}) == 3
+    )

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import stamina
+from aiohttp import ClientError, ClientSession, DummyCookieJar, TCPConnector
+from httpx_aiohttp import AiohttpTransport
 
 from app.clock import now_ms
 from app.crisp.budget import Budget, Purpose
@@ -49,7 +50,7 @@ class Credential:
     key: str
 
 
-class ReadOnlyTransport(httpx.AsyncHTTPTransport):
+class ReadOnlyTransport(AiohttpTransport):
     """Refuses to send anything that could change something in Crisp."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -59,11 +60,10 @@ class ReadOnlyTransport(httpx.AsyncHTTPTransport):
 
 
 class CrispClient:
-    """Up to `concurrency` requests at once, each on a connection of its own.
+    """Up to `concurrency` requests at once.
 
-    One pool of eight connections answers a third slower than eight pools of one, and httpx's client
-    spends as long again on redirects, cookies and authentication, of which there are none here: so
-    idle transports wait in a queue and are used directly (docs/why.md).
+    httpx's transport is used directly: its client spends as long again on redirects, cookies and
+    authentication, of which there are none here (docs/why.md).
     """
 
     def __init__(
@@ -72,11 +72,10 @@ class CrispClient:
         self.budget = budget
         self.clock = CrispClock()
         self._base = httpx.URL(base_url.rstrip("/") + "/")
-        self._headers = _headers(self._base, credential)
-        self._idle: asyncio.LifoQueue[ReadOnlyTransport] = asyncio.LifoQueue()
-        self._all = _open_transports(self._base, concurrency)
-        for transport in self._all:
-            self._idle.put_nowait(transport)
+        self._headers = _headers(credential)
+        self._concurrency = concurrency
+        self._connections = asyncio.Semaphore(concurrency)
+        self._transport = ReadOnlyTransport(client=lambda: _open_session(concurrency))
 
     async def get(
         self,
@@ -104,10 +103,10 @@ class CrispClient:
 
     def __len__(self) -> int:
         """How many requests may be under way at once."""
-        return len(self._all)
+        return self._concurrency
 
     async def close(self) -> None:
-        await asyncio.gather(*(transport.aclose() for transport in self._all))
+        await self._transport.aclose()
 
     async def _ask_until_not_throttled(
         self,
@@ -118,24 +117,16 @@ class CrispClient:
     ) -> Answer:
         while True:
             # The connection first: who waited for one inside a turn would ask during a pause.
-            transport = await self._idle.get()
-            try:
-                async with self.budget.turn(website_id, purpose):
-                    try:
-                        answer = await self._ask(transport, path, params)
-                    except Throttled as throttled:
-                        await self.budget.pause(
-                            throttled.retry_after, throttled.quota, str(throttled)
-                        )
-                    else:
-                        await self.budget.went_well()
-                        return answer
-            finally:
-                self._idle.put_nowait(transport)
+            async with self._connections, self.budget.turn(website_id, purpose):
+                try:
+                    answer = await self._ask(path, params)
+                except Throttled as throttled:
+                    await self.budget.pause(throttled.retry_after, throttled.quota, str(throttled))
+                else:
+                    await self.budget.went_well()
+                    return answer
 
-    async def _ask(
-        self, transport: ReadOnlyTransport, path: str, params: Mapping[str, str | int] | None
-    ) -> Answer:
+    async def _ask(self, path: str, params: Mapping[str, str | int] | None) -> Answer:
         query = f"?{urlencode(params)}" if params else ""
         request = httpx.Request(
             "GET",
@@ -146,8 +137,12 @@ class CrispClient:
         sent_ms = now_ms()
         try:
             async with asyncio.timeout(WHOLE_ANSWER):
-                response, body = await _exchange(transport, request)
-        except (httpx.RequestError, TimeoutError) as error:
+                response = await self._transport.handle_async_request(request)
+                try:
+                    body = await response.aread()
+                finally:
+                    await response.aclose()
+        except (httpx.RequestError, ClientError, TimeoutError) as error:
             raise Transient(
                 f"Crisp cannot be reached at {self._base.host} ({type(error).__name__})."
             ) from None
@@ -158,26 +153,9 @@ class CrispClient:
         return Answer(data, more=response.status_code == 206, asked_ms=asked_ms, cached=cached)
 
 
-async def _exchange(
-    transport: ReadOnlyTransport, request: httpx.Request
-) -> tuple[httpx.Response, bytes]:
-    try:
-        response = await transport.handle_async_request(request)
-        try:
-            return response, await response.aread()
-        finally:
-            await response.aclose()
-    except asyncio.CancelledError:
-        # httpcore's clean-up may be cut short as well: the one connection of this pool would count
-        # as taken for good, and every later request on it would wait in vain.
-        await transport.aclose()
-        raise
-
-
-def _headers(base: httpx.URL, credential: Credential) -> list[tuple[bytes, bytes]]:
+def _headers(credential: Credential) -> list[tuple[bytes, bytes]]:
     token = b64encode(f"{credential.identifier}:{credential.key}".encode())
     return [
-        (b"Host", base.netloc),
         (b"Authorization", b"Basic " + token),
         (b"X-Crisp-Tier", b"plugin"),
         (b"User-Agent", b"crispsync/0.1"),
@@ -185,12 +163,9 @@ def _headers(base: httpx.URL, credential: Credential) -> list[tuple[bytes, bytes
     ]
 
 
-def _open_transports(base: httpx.URL, count: int) -> list[ReadOnlyTransport]:
-    # Making the context reads the certificates, so all share one; without TLS there is none to make.
-    context = httpx.create_ssl_context() if base.scheme == "https" else False
-    proxy = None if proxy_bypass(base.host) else getproxies().get(base.scheme)
-    limits = httpx.Limits(max_connections=1, keepalive_expiry=60)
-    return [ReadOnlyTransport(verify=context, limits=limits, proxy=proxy) for _ in range(count)]
+def _open_session(concurrency: int) -> ClientSession:
+    connector = TCPConnector(limit=concurrency, keepalive_timeout=60)
+    return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=True)
 
 
 def _data_of(response: httpx.Response, content: bytes) -> Any:

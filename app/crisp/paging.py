@@ -120,18 +120,28 @@ async def walk_back(fetch: Fetch, last: int, known: Page | None = None) -> Async
 
 
 async def walk_thread(
-    fetch: Callable[[int | None], Awaitable[Answer]], before_ms: int | None = None
+    fetch: Callable[[int | None], Awaitable[Answer]],
+    before_ms: int | None = None,
+    *,
+    has_some: bool = False,
 ) -> AsyncIterator[tuple[list[dict[str, Any]], int | None]]:
     """Batches of messages, newest first, each with where to go on: None when the thread's start is reached.
 
     Each next batch is asked from the oldest time + 1 ms, so that messages which share that
-    millisecond are not cut off. Raises Circular when Crisp keeps sending what it sent.
+    millisecond are not cut off. An empty batch is asked for again where there must be messages: after
+    a 206, and in a thread that `has_some`. Raises Circular when Crisp keeps sending what it sent.
     """
     seen: set[int] = set()
     crowded = False
     while True:
         answer = await fetch(before_ms)
+        for _ in range(CONFIRM_EMPTY):
+            if answer.data or not (answer.more or (has_some and not seen)):
+                break
+            answer = await fetch(before_ms)
         items = page_of(1, answer).items
+        if answer.more and not items:
+            raise Circular("A thread in Crisp promises more messages and shows none.")
         fresh = [item for item in items if item.get("fingerprint") not in seen]
         seen.update(f for item in items if isinstance(f := item.get("fingerprint"), int))
         oldest = min((t for item in items if (t := _time(item)) is not None), default=None)

@@ -137,8 +137,26 @@ def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
         pool_pre_ping=True,
         hide_parameters=True,
         json_serializer=dump_json,
-        connect_args={"options": POSTGRES_OPTIONS, "connect_timeout": 5},
+        connect_args={
+            "options": POSTGRES_OPTIONS,
+            "connect_timeout": 5,
+            "async_creator_fn": _connect_whole,
+        },
     )
+
+
+async def _connect_whole(*args: Any, **values: Any) -> Any:
+    """Whoever is cancelled while connecting leaves no session behind on the server (FAILURES case 78)."""
+    from psycopg import AsyncConnection as PsycopgConnection
+
+    connecting = asyncio.ensure_future(PsycopgConnection.connect(*args, **values))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait({connecting})
+        if not connecting.cancelled() and connecting.exception() is None:
+            await connecting.result().close()
+        raise
 
 
 def _open_sqlite(url: URL, pool_size: int) -> AsyncEngine:

@@ -177,7 +177,8 @@ async def _read_back(
     part = Part(row.session_id)
     batches = 0
     newest_known = known_ms is not None and not row.messages_complete
-    async for items, back_to_ms in walk_thread(fetch, before_ms):
+    has_some = row.last_fingerprint is not None and before_ms is None
+    async for items, back_to_ms in walk_thread(fetch, before_ms, has_some=has_some):
         answer = answers.pop()
         found, rejected = split_rejected(
             [translate.message(item, row.session_id, answer.asked_ms) for item in items]

@@ -2,9 +2,11 @@
 
 Three times are told: all of them, none linked before (every row is written); all of them again (read,
 nothing written); and 50 that one page touched, which is what happens all day. The targets are seconds
-of this machine on a quiet day: 6 on SQLite and 3 on PostgreSQL for the first, and 100 ms for 50, a
-fifth of it being usual. They are enforced at three times that, since a busy machine takes its time;
-that 50 of them cost less than a hundredth of all is enforced as it is.
+on a quiet machine with two cores: 6 on SQLite and 3 on PostgreSQL for the first, 100 ms for 50.
+
+Seconds are not enforced. What is: linking all takes no more than REWRITES times as long as a bare
+UPDATE of one indexed column in every row, which is the least that writing so many links can cost; and
+50 cost less than a hundredth of all.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from tests.fixtures.databases import KINDS
 PEOPLE, TALKS, TOUCHED = 50_000, 100_000, 50
 SECONDS = {"sqlite": 6.0, "postgres": 3.0}
 SECONDS_FOR_TOUCHED = 0.1
-BUSY = 3
+REWRITES = 6
 
 Work = Callable[[AsyncConnection], Awaitable[None]]
 
@@ -49,9 +51,13 @@ async def test_matching_at_size(full: Database) -> None:
     again = await _seconds(full, lambda connection: relink_all(connection, WEBSITE))
     few = [await _touch(full, begin) for begin in range(0, 20 * TOUCHED, TOUCHED)]
     linked, companies = await _linked(full)
+    rewritten = await _seconds(full, _rewrite)
     kind = "sqlite" if full.is_sqlite else "postgres"
     tell(f"matching {TALKS:,} conversations with {PEOPLE:,} contacts on {kind}")
     tell(f"  all, the first time: {first:.2f} s; {verdict(first, SECONDS[kind])}")
+    tell(
+        f"    in rewrites of every row ({rewritten:.2f} s): {first / rewritten:.1f}, at most {REWRITES}"
+    )
     tell(f"  all, nothing new:    {again:.2f} s")
     tell(
         f"  {TOUCHED} of them:         {median(few) * 1000:.0f} ms "
@@ -59,7 +65,7 @@ async def test_matching_at_size(full: Database) -> None:
     )
     assert 0.8 * TALKS < linked < 0.9 * TALKS
     assert linked <= companies
-    assert first < BUSY * SECONDS[kind]
+    assert first < REWRITES * rewritten
     assert median(few) < max(first / 100, 0.02)
 
 
@@ -68,6 +74,14 @@ async def _seconds(db: Database, work: Work) -> float:
     async with db.write() as connection:
         await work(connection)
     return time.monotonic() - began
+
+
+async def _rewrite(connection: AsyncConnection) -> None:
+    await connection.execute(
+        conversations.update()
+        .where(conversations.c.website_id == WEBSITE)
+        .values(contact_id=func.coalesce(conversations.c.contact_id, "") + "-")
+    )
 
 
 async def _touch(db: Database, begin: int) -> float:

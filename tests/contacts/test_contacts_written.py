@@ -63,7 +63,9 @@ async def test_a_website_maps_fields_elsewhere_or_leaves_them_out(database_url: 
 # SPEC D5
 async def test_absence_never_overwrites_and_emptying_does(database_url: str) -> None:
     async with connected(database_url) as site:
-        await site.take(person("p", email="ann@a.example", person={"nickname": "Ann", "phone": "1"}))
+        await site.take(
+            person("p", email="ann@a.example", person={"nickname": "Ann", "phone": "1"})
+        )
         await site.take(person("p", at=1, person={"nickname": "Ann B"}))
         row = await site.contact("p")
         assert (row.email, row.name, row.phone) == ("ann@a.example", "Ann B", "1")

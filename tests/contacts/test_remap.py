@@ -9,7 +9,9 @@ from app.errors import Refused
 from tests.pulling import sandbox_and_crispsync
 
 
-async def test_a_change_of_mapping_is_applied_to_what_is_stored(database_url: str) -> None:  # SPEC D1
+async def test_a_change_of_mapping_is_applied_to_what_is_stored(
+    database_url: str,
+) -> None:  # SPEC D1
     async with sandbox_and_crispsync(database_url, people=60, conversations=0) as crisp:
         await crisp.run("full")
         crisp.world.counters.reset()
@@ -30,7 +32,9 @@ async def test_a_change_of_mapping_is_applied_to_what_is_stored(database_url: st
         assert crisp.world.counters.as_dict()["total"] == 0
 
 
-async def test_what_a_person_wrote_survives_a_change_of_mapping(database_url: str) -> None:  # SPEC D7
+async def test_what_a_person_wrote_survives_a_change_of_mapping(
+    database_url: str,
+) -> None:  # SPEC D7
     async with sandbox_and_crispsync(database_url, people=60, conversations=0) as crisp:
         await crisp.run("full")
         chosen = next(row for row in await crisp.rows(select(contacts)) if row.phone)

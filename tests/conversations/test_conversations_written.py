@@ -66,10 +66,10 @@ async def test_sides_senders_and_automation(database_url: str) -> None:
         await site.take(
             talk("s"),
             said("s", 1, "Hello", user={"user_id": "s", "nickname": "Ann"}),
-            said("s", 2, "Hi", **{"from": "operator"}, user=mira),
-            said("s", 3, "I am a bot", **{"from": "operator"}, automated=True),
-            said("s", 4, "VIP", type="note", **{"from": "operator"}, user=mira),
-            said("s", 5, {"namespace": "state:resolved"}, type="event", **{"from": "operator"}),
+            said("s", 2, "Hi", sent_by="operator", user=mira),
+            said("s", 3, "I am a bot", sent_by="operator", automated=True),
+            said("s", 4, "VIP", type="note", sent_by="operator", user=mira),
+            said("s", 5, {"namespace": "state:resolved"}, type="event", sent_by="operator"),
             said("s", 6, {"shape": "cube"}, type="hologram"),
         )
         rows = {row.fingerprint: row for row in await site.rows(select(messages))}
@@ -296,7 +296,7 @@ async def _progress(site: Any, *threads: ThreadProgress) -> None:
 async def test_a_thread_is_due_until_it_was_read_for_the_state_that_the_list_tells(
     database_url: str,
 ) -> None:
-    preview = {"preview_message": {"fingerprint": 1}}
+    preview: dict[str, Any] = {"preview_message": {"fingerprint": 1}}
     async with connected(database_url) as site:
         await site.take(talk("s", at=1, **preview))
         assert (await site.conversation("s")).messages_due

@@ -8,7 +8,9 @@ from tests.pulling import sandbox_and_crispsync
 
 async def test_case_078_a_cancelled_request_leaves_its_connection_usable(sqlite_url: str) -> None:
     """There is one connection; each request is cancelled a moment later than the one before."""
-    async with sandbox_and_crispsync(sqlite_url, people=60, conversations=0, concurrency=1) as crisp:
+    async with sandbox_and_crispsync(
+        sqlite_url, people=60, conversations=0, concurrency=1
+    ) as crisp:
         path = f"website/{crisp.website_id}/people/profiles/1"
         completed = 0
         for turns in range(120):

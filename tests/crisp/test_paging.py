@@ -322,6 +322,37 @@ async def test_whole_batches_of_one_moment_never_loop(
         assert {times[n] for n in met} == set(times), "no moment is left out altogether"
 
 
+@pytest.mark.parametrize(("more", "has_some"), [(True, False), (False, True), (True, True)])
+async def test_empty_batch_where_there_are_messages_is_asked_for_again(
+    more: bool, has_some: bool
+) -> None:  # FAILURES case 38
+    thread = Thread(list(range(100, 130)), 40)
+    failing = 2
+
+    async def fetch(before: int | None) -> Answer:
+        nonlocal failing
+        failing -= 1
+        answer = await thread.fetch(before)
+        return Answer([], more, asked_ms=0, cached=False) if failing >= 0 else answer
+
+    met = [item async for items, _ in walk_thread(fetch, has_some=has_some) for item in items]
+    assert len(met) == 30
+
+
+async def test_thread_that_shows_nothing_and_promises_more_is_an_error() -> None:
+    async def fetch(before: int | None) -> Answer:
+        return Answer([], more=True, asked_ms=0, cached=False)
+
+    with pytest.raises(Circular, match="shows none"):
+        assert [items async for items, _ in walk_thread(fetch)] == []
+
+
+async def test_empty_thread_costs_one_request() -> None:
+    thread = Thread([], 40)
+    assert await thread.walk() == []
+    assert thread.requests == 1
+
+
 async def test_server_that_ignores_where_to_go_on_is_an_error() -> None:
     async def fetch(before: int | None) -> Answer:
         items = [{"fingerprint": n, "timestamp": 100 + n} for n in range(40)]

@@ -118,7 +118,9 @@ def test_status_number_tells_the_state_where_the_word_is_missing(number: int, wo
         ({"verifications": 5}, False),
     ],
 )
-def test_address_counts_as_verified_only_on_crisps_word(told: Any, verified: bool) -> None:  # SPEC M7
+def test_address_counts_as_verified_only_on_crisps_word(
+    told: Any, verified: bool
+) -> None:  # SPEC M7
     assert conversation_of({"session_id": "s", **told}).fields == {"email_verified": verified}
 
 
@@ -184,7 +186,13 @@ ODD = st.one_of(
 
 def paths_of(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where something stands in a JSON value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [found for key, part in inner for found in [(*before, key), *paths_of(part, (*before, key))]]  # fmt: skip
 
 

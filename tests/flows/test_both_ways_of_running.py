@@ -126,7 +126,9 @@ def test_many_bells_do_not_hold_up_other_websites(
         env = box.connected(url, REDIS_URL=redis_url)
         other = list(box.world.sites)[1]
         assert program.run("connect", other, env=env).code == 0
-        slow = box.world.faults.add("slow", delay_ms=600, website=box.website_id)
+        slow = box.world.faults.add(
+            "slow", delay_ms=2000, website=box.website_id, route="*/messages"
+        )
         assert program.run("sync", "--full", "--website", box.website_id, env=env).code == 0
         address = Installation(program, url).start(env)
         until(lambda: stored_conversations(url) > 0)
@@ -139,11 +141,30 @@ def test_many_bells_do_not_hold_up_other_websites(
             # Left are the job at work and what the clock rings.
             until(lambda: int(redis.zcard("arq:queue")) <= 3, seconds=15)
         assert program.run("sync", "--full", "--website", other, env=env).code == 0
-        until(lambda: ("full", "done") in states(url))
-        done = {run["website_id"]: run["state"] for run in runs(url)}
-        assert done == {box.website_id: "running", other: "done"}
+        # Both at the same time: the second did not wait for the first to end.
+        until(lambda: states(url) == [("full", "running"), ("full", "running")], seconds=15)
         slow.count = 0
         until(lambda: states(url) == [("full", "done"), ("full", "done")])
+
+
+def test_worker_hands_back_when_it_is_stopped(
+    program: Program, redis_url: str, migrated_postgres_url: str
+) -> None:
+    url = migrated_postgres_url
+    with sandbox_beside(conversations=300, delay_ms=20) as box:
+        env = box.connected(url, REDIS_URL=redis_url)
+        assert program.run("sync", "--full", env=env).code == 0
+        worker = program.start("worker", env=env)
+        until(lambda: stored_conversations(url) > 50)
+        worker.process.terminate()
+        worker.wait(8)
+        assert "Traceback" not in worker.output
+        assert states(url) == [("full", "running")]
+        assert runs(url)[0]["lease_until_ms"] == 0
+        box.world.delay_ms = 0
+        program.start("worker", env=env)
+        until(lambda: states(url) == [("full", "done")])
+        box.assert_equals_truth(url)
 
 
 def test_redis_stopped_and_wiped(

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import pickle
 import random
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
+import orjson
 import psycopg
 import pytest
 from sqlalchemy import Text, cast, func, insert, select, text, update
@@ -17,6 +20,7 @@ from app.conversations.tables import messages, operators
 from app.db.migrate import upgrade
 from app.db.session import Database, open_database
 from app.db.upsert import newest_by_key, upsert
+from app.jobs import PULL, ring_redis
 from app.records import fold_for_search
 from app.sync.execute import execute
 from app.sync.runs import claim, request_run
@@ -26,8 +30,10 @@ from app.websites.connect import Installed, save_connected
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.program import Program
 from tests.fixtures.valkey import free_port
+from tests.flows.steps import until
 from tests.ingesting import WEBSITE, connected, person, said, talk
 from tests.pulling import Crispsync, opened, sandbox_and_crispsync
+from workers.main import WorkerSettings
 
 OTHER = "1f0f5b8e-3c55-4c0a-9a5d-6f2f9d1f7a11"
 
@@ -60,8 +66,7 @@ async def test_case_074_postgres_restarts_at_once_under_load(
         run_id = await request_run(crisp.db, crisp.website_id, "full", started_by="test")
         run = asyncio.create_task(_work_on(crisp, run_id))
         for enough in (20, 70, 120):
-            while crisp.world.counters.total < enough and not run.done():
-                await asyncio.sleep(0.01)
+            await until(partial(_has_asked, crisp, run, enough))
             assert not run.done(), "the restarts must meet a run at work"
             await asyncio.to_thread(durable_postgres.restart, "immediate")
         async with asyncio.timeout(60):
@@ -69,6 +74,10 @@ async def test_case_074_postgres_restarts_at_once_under_load(
                 run = asyncio.create_task(_work_on(crisp, run_id))
         assert state == "done"
         await crisp.assert_equals_truth()
+
+
+def _has_asked(crisp: Crispsync, run: asyncio.Task[str], requests: int) -> bool:
+    return run.done() or crisp.world.counters.total >= requests
 
 
 async def _work_on(crisp: Crispsync, run_id: str) -> str:
@@ -240,22 +249,19 @@ async def test_case_078_cancelled_tasks_leave_no_connection_behind(
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(r is None or isinstance(r, asyncio.CancelledError) for r in results)
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of the pool in use
-        # What was cut off may still be on its way out in the server.
-        async with asyncio.timeout(20):
-            while (count := await _sessions(db)) > 8:
-                await asyncio.sleep(0.02)
-        assert count <= 8, "no more than the pool may hold"
+        # What was cut off may still be on its way out in the server; the pool may hold eight.
+        with psycopg.connect(migrated_postgres_url, autocommit=True) as watcher:
+            await until(lambda: _sessions(watcher) <= 8)
         await db.transact(write)
 
 
-async def _sessions(db: Database) -> int:
-    async with db.read() as connection:
-        return int(
-            await connection.scalar(
-                text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
-            )
-            or 0
-        )
+def _sessions(watcher: psycopg.Connection[Any]) -> int:
+    row = watcher.execute(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def test_case_079_each_unit_of_work_has_a_connection_of_its_own(database_url: str) -> None:
@@ -401,3 +407,45 @@ async def test_two_processes_on_postgres_do_not_run_the_same_run(
             assert await asyncio.gather(*claims) == [None] * 12
         with contextlib.suppress(asyncio.CancelledError):
             assert await execute(crisp.db, crisp.client, held) == "done"
+
+
+async def test_case_098_nothing_in_redis_is_a_pickle(redis_url: str) -> None:
+    """A job is JSON on its way in, on its way out, and where the worker reads it."""
+    from redis.asyncio import Redis
+
+    await ring_redis(redis_url)
+    async with Redis.from_url(redis_url) as redis:
+        found = [await redis.get(key) for key in await redis.keys("arq:job:*")]
+    assert len(found) == 1
+    job = orjson.loads(found[0])
+    assert job["f"] == PULL
+    with pytest.raises(pickle.UnpicklingError):
+        pickle.loads(found[0])  # noqa: S301 - to show that it is none
+    worker = WorkerSettings
+    assert worker.job_deserializer(worker.job_serializer(job)) == job
+    assert worker.job_serializer({"t": 1}) == b'{"t":1}'
+
+
+# arq closes its connection by the old name.
+@pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
+async def test_case_098_the_worker_runs_what_the_bell_rang_for(redis_url: str) -> None:
+    from arq.connections import RedisSettings
+    from arq.worker import Worker, func
+
+    heard: list[str] = []
+
+    async def pull(ctx: dict[Any, Any], *_: Any, **__: Any) -> None:
+        heard.append(PULL)
+
+    await ring_redis(redis_url)
+    worker = Worker(
+        functions=[func(pull, name=PULL)], burst=True,
+        redis_settings=RedisSettings.from_dsn(redis_url),
+        job_serializer=WorkerSettings.job_serializer, keep_result=0, poll_delay=0.01,
+        job_deserializer=WorkerSettings.job_deserializer, handle_signals=False,
+    )  # fmt: skip
+    try:
+        assert await worker.run_check() == 1
+    finally:
+        await worker.close()
+    assert heard == [PULL]

@@ -39,7 +39,10 @@ async def test_case_053_one_poison_record_in_each_page(database_url: str) -> Non
         set_field(world, site, 60, "oddity", nested(400))
         poisoned = send_message(world, site, 7, "fine", oddity=nested(400)).as_dict()["data"]
         assert await crisp.run("full") == "partial"
-        failed = {(row.kind, row.external_id): row.reason for row in await crisp.rows(select(sync_failures))}
+        failed = {
+            (row.kind, row.external_id): row.reason
+            for row in await crisp.rows(select(sync_failures))
+        }
         assert set(failed) == {
             ("contact", site.people_id(5)),
             ("contact", "17"),
@@ -134,7 +137,9 @@ async def test_case_055_a_conversation_of_three_thousand_messages(database_url: 
         assert row.messages_back_to_ms is not None
         world.counters.reset()
         assert await crisp.run("full") == "done"
-        asked = sum(n for route, n in world.counters.by_route.items() if route.endswith("/messages"))
+        asked = sum(
+            n for route, n in world.counters.by_route.items() if route.endswith("/messages")
+        )
         assert asked < 60, "what was stored is not read again"
         await crisp.assert_equals_truth()
         assert len(sizes) >= 3_000 // MOST_IN_A_WRITE
@@ -173,9 +178,7 @@ async def test_case_056_fields_that_crisp_adds_are_kept(database_url: str) -> No
         raw = {row.crisp_people_id: row.crisp_raw for row in await crisp.rows(select(contacts))}
         assert raw[site.people_id(0)]["mood"] == {"today": ["good", 1, None]}
         assert raw[site.people_id(0)]["person"]["shoe"] == 42
-        found = select(conversations.c.raw).where(
-            conversations.c.session_id == site.session_id(1)
-        )
+        found = select(conversations.c.raw).where(conversations.c.session_id == site.session_id(1))
         assert (await crisp.rows(found))[0].raw["weather"] == {"sky": "blue"}
         message = select(messages.c.raw).where(messages.c.fingerprint == 5)
         assert (await crisp.rows(message))[0].raw["tone"] == 0.5

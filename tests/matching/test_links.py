@@ -14,9 +14,7 @@ from app.records import ConversationRecord
 from tests.ingesting import connected, moment, person, said, talk
 
 
-def by_address(
-    session_id: str, address: str, at: float = 0, **fields: Any
-) -> ConversationRecord:
+def by_address(session_id: str, address: str, at: float = 0, **fields: Any) -> ConversationRecord:
     return talk(session_id, at=at, meta={"email": address}, **fields)
 
 
