@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from alembic import context
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from alembic import context
 from app.db.migrate import open_for_migration
 from app.settings import get_settings
 from app.tables import metadata

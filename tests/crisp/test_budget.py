@@ -114,7 +114,9 @@ async def test_concurrent_callers_never_send_more_than_was_granted(database_url:
         assert sum(sent) == one.spent["w1"] == 80
 
 
-async def test_used_up_day_is_over_at_midnight(sqlite_url: str) -> None:  # SPEC S6, FAILURES case 36
+async def test_used_up_day_is_over_at_midnight(
+    sqlite_url: str,
+) -> None:  # SPEC S6, FAILURES case 36
     async with _budgets(sqlite_url, 1, limit=10) as (one,):
         await _spend(one, "w1", "sync", 8)
         with pytest.raises(QuotaPause) as raised:

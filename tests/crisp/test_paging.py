@@ -173,7 +173,9 @@ class Windowed:
         async def fetch(number: int) -> Page:
             self.requests += 1
             rows = [
-                {"id": n, "updated_at": t} for n, t in enumerate(self.times) if from_ms <= t <= to_ms
+                {"id": n, "updated_at": t}
+                for n, t in enumerate(self.times)
+                if from_ms <= t <= to_ms
             ]
             rows.sort(key=lambda row: (row["updated_at"], row["id"]), reverse=self.newest_first)
             start = (number - 1) * PER_PAGE
@@ -259,9 +261,7 @@ async def test_moment_with_more_rows_than_pages_is_told() -> None:
     crisp = Windowed([5_000_000] * 170, depth=2)
     state = begin(0, 10_000_000)
     rows = [
-        item
-        async for page, _state in walk_windows(state, crisp.fetching, 4)
-        for item in page.items
+        item async for page, _state in walk_windows(state, crisp.fetching, 4) for item in page.items
     ]
     assert {row["id"] for row in rows} == set(range(70, 170))
     assert state.unreachable_ms is not None

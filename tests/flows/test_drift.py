@@ -165,7 +165,7 @@ async def test_case_046_rows_are_listed_later_than_they_happened(database_url: s
         world.clock.advance(5 * MINUTE)
         _change_conversations(crisp)
         assert await crisp.run("incremental") == "done"
-        assert (await _missing(crisp)), "nothing was late"
+        assert await _missing(crisp), "nothing was late"
         world.clock.advance(11 * MINUTE)
         assert await crisp.run("incremental") == "done"
         await crisp.assert_equals_truth()
