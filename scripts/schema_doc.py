@@ -47,7 +47,7 @@ def _describe(table: Table) -> str:
 
 def _row(column: Column[object]) -> str:
     postgres = column.type.compile(postgresql.dialect()).lower()  # type: ignore[no-untyped-call]  # untyped there
-    lite = column.type.compile(sqlite.dialect()).lower()  # type: ignore[no-untyped-call]  # untyped there
+    lite = column.type.compile(sqlite.dialect()).lower()
     return f"| `{column.name}` | {postgres} | {lite} | {'yes' if column.nullable else ''} |"
 
 

@@ -25,7 +25,8 @@ from app.sandbox import truth
 from app.sandbox.serve import serve
 from app.sandbox.world import World
 from app.sync.execute import execute
-from app.sync.runs import Claim, claim, request_run
+from app.sync.leases import Claim, claim
+from app.sync.runs import request_run
 from app.sync.tables import sync_runs
 from app.websites.connect import save_connected, verify
 

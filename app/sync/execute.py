@@ -22,10 +22,10 @@ from app.db.session import Database
 from app.errors import CrispsyncError, DatabaseAway
 from app.records import Batch
 from app.sync.conversations import list_conversations, read_to
+from app.sync.leases import Claim, LeaseLost, fence, finish, release
 from app.sync.people import pull_all_people, pull_new_people
 from app.sync.pull import Pull, Stopped
 from app.sync.removals import confirm_removals
-from app.sync.runs import Claim, LeaseLost, fence, finish, release
 from app.sync.threads import pull_threads
 from app.websites.connect import mark_uninstalled
 from app.websites.rules import require_website, rules_of

@@ -10,7 +10,8 @@ from app.db.session import Database
 from app.settings import Settings
 from app.sync.access import open_client
 from app.sync.execute import execute
-from app.sync.runs import claim, require_run
+from app.sync.leases import claim
+from app.sync.runs import require_run
 from app.sync.worker import owner_name
 
 LOOK_EVERY = 0.3  # seconds

@@ -19,7 +19,8 @@ from app.db.sqlstate import is_bad_value
 from app.db.upsert import upsert
 from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
 from app.records import Batch, Rejected
-from app.sync.runs import Asked, Claim, fence
+from app.sync.leases import Claim, fence
+from app.sync.runs import Asked
 from app.sync.tables import sync_failures
 from app.websites.rules import WebsiteRules, lock_website
 

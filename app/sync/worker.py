@@ -17,7 +17,7 @@ from app.errors import CrispsyncError, Refused
 from app.settings import Settings
 from app.sync.access import open_client
 from app.sync.execute import execute
-from app.sync.runs import Claim, claim, finish
+from app.sync.leases import Claim, claim, finish
 from app.sync.schedule import queue_due_runs
 from app.sync.tables import sync_runs
 

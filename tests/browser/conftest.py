@@ -71,7 +71,7 @@ async def served(sqlite_url: str) -> AsyncIterator[Served]:
     config = uvicorn.Config(pages_app(db, stand), port=port, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110  # uvicorn has no event to wait for
+    while not server.started:  # uvicorn has no event to wait for
         await asyncio.sleep(0.02)
     yield Served(f"http://127.0.0.1:{port}", db, stand)
     server.should_exit = True

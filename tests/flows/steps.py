@@ -12,8 +12,8 @@ from sqlalchemy import update
 
 from app.clock import EPOCH
 from app.sandbox.counters import Asked
+from app.sync.leases import Claim
 from app.sync.pull import Pull
-from app.sync.runs import Claim
 from app.sync.tables import sync_runs
 from app.websites.rules import require_website, rules_of
 from tests.pulling import Crispsync

@@ -16,7 +16,8 @@ from app.sandbox.conversation_changes import begin_conversation, set_field
 from app.sandbox.installs import reinstall, uninstall
 from app.sandbox.message_changes import edit_message, send_message
 from app.sync.execute import execute
-from app.sync.runs import fence, request_run
+from app.sync.leases import fence
+from app.sync.runs import request_run
 from app.sync.tables import sync_runs
 from app.tables import metadata
 from app.websites.connect import disconnect

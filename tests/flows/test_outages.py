@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -13,7 +14,7 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversations
 from app.sandbox.churn import make_changes
 from app.sync.execute import execute
-from app.sync.runs import claim
+from app.sync.leases import claim
 from app.sync.tables import sync_failures
 from tests.flows.steps import (
     CONVERSATIONS,
@@ -27,7 +28,7 @@ from tests.flows.steps import (
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 MINUTE = 60_000
-TROUBLES = {
+TROUBLES: dict[str, dict[str, Any]] = {
     "5xx": {"name": "status", "status": 503},
     "reset": {"name": "drop"},
     "half a body": {"name": "half_body"},

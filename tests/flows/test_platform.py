@@ -24,7 +24,8 @@ from app.errors import DatabaseAway
 from app.jobs import PULL, ring_redis
 from app.records import fold_for_search
 from app.sync.execute import execute
-from app.sync.runs import claim, request_run
+from app.sync.leases import claim
+from app.sync.runs import request_run
 from app.sync.tables import sync_runs
 from app.tables import metadata
 from app.websites.connect import Installed, save_connected

@@ -15,7 +15,7 @@ from app.crisp.budget import Budget, Purpose, QuotaPause
 from app.crisp.client import Credential, CrispClient
 from app.crisp.tables import quota_pauses, quota_usage
 from app.sync.execute import execute
-from app.sync.runs import claim
+from app.sync.leases import claim
 from tests.flows.steps import CONVERSATIONS, MESSAGES, asked, end_pause
 from tests.pulling import opened, sandbox_and_crispsync
 
@@ -65,15 +65,17 @@ async def test_case_035_run_goes_on_after_a_long_refusal(database_url: str) -> N
 
 
 async def test_case_035_other_processes_stop_too(database_url: str) -> None:  # SPEC S6
-    async with sandbox_and_crispsync(database_url, people=5, conversations=5) as crisp:
-        async with opened(crisp.world, crisp.url, database_url) as other:
-            crisp.world.faults.add("status", status=429, retry_after=3600, count=1)
-            with pytest.raises(QuotaPause):
-                await crisp.client.get("plugin/connect/account")
-            sent = crisp.world.counters.total
-            with pytest.raises(QuotaPause):
-                await other.client.get("plugin/connect/account")
-            assert crisp.world.counters.total == sent
+    async with (
+        sandbox_and_crispsync(database_url, people=5, conversations=5) as crisp,
+        opened(crisp.world, crisp.url, database_url) as other,
+    ):
+        crisp.world.faults.add("status", status=429, retry_after=3600, count=1)
+        with pytest.raises(QuotaPause):
+            await crisp.client.get("plugin/connect/account")
+        sent = crisp.world.counters.total
+        with pytest.raises(QuotaPause):
+            await other.client.get("plugin/connect/account")
+        assert crisp.world.counters.total == sent
 
 
 async def test_case_036_day_s_quota_is_used_up(database_url: str) -> None:  # SPEC S5, S6
@@ -168,7 +170,7 @@ async def test_case_036_two_websites_share_the_day(database_url: str) -> None:  
             )
         finally:
             await client.close()
-        assert states == ["paused", "paused"]
+        assert list(states) == ["paused", "paused"]
         assert budget.spent == {first_run.website_id: 80, second: 80}
 
 

@@ -13,7 +13,8 @@ from app.sandbox.conversation_changes import begin_conversation, set_field
 from app.sandbox.message_changes import send_message
 from app.sandbox.people_changes import change_person
 from app.sync.execute import execute
-from app.sync.runs import claim, resume
+from app.sync.leases import claim
+from app.sync.runs import resume
 from app.sync.tables import sync_failures, sync_runs
 from app.sync.threads import BATCHES_A_PART, MESSAGES_A_WRITE
 from tests.pulling import Crispsync, sandbox_and_crispsync

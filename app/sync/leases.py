@@ -1,0 +1,180 @@
+"""The right to work on a run: claimed for a while, proved in every transaction, given back.
+
+A claim is worth only as long as its epoch is the newest: whoever lost it writes nothing, however
+late it wakes up (FAILURES case 34). Leases are on the database's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.db.session import Database
+from app.db.upsert import db_now_ms, lock_key
+from app.sync.runs import Asked, Kind, one_run
+from app.sync.tables import sync_runs
+from app.websites.tables import websites
+
+
+class LeaseLost(Exception):  # said to the own process only, it is no error of the run
+    """Somebody else has the run, or the website is no longer connected; nothing was written."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """The right to work on a run, for as long as `epoch` is the run's newest."""
+
+    website_id: str
+    run_id: str
+    kind: Kind
+    epoch: int
+    generation: int
+    window_from: datetime | None
+    window_to: datetime | None
+    checkpoint: dict[str, Any]
+    counts: dict[str, int]
+    lease_ms: int
+    asked: Asked | None = None
+
+
+async def claim(
+    db: Database, owner: str, lease_seconds: float, run_id: str | None = None
+) -> Claim | None:
+    """The oldest run that waits for a worker, or this one; None when there is none.
+
+    One run at a time for each website. A running one counts as left when its lease is over.
+    """
+
+    async def work(connection: AsyncConnection) -> Claim | None:
+        now_ms = int(await connection.scalar(select(db_now_ms(connection))) or 0)
+        row = await _next_run(connection, now_ms, run_id)
+        if row is None:
+            return None
+        await connection.execute(
+            one_run(row.website_id, row.id).values(
+                state="running",
+                error=None,
+                resume_at=None,
+                started_at=row.started_at or clock.now(),
+                lease_owner=owner,
+                lease_epoch=row.lease_epoch + 1,
+                lease_until_ms=now_ms + round(lease_seconds * 1000),
+            )
+        )
+        return Claim(
+            website_id=row.website_id,
+            run_id=row.id,
+            kind=row.kind,
+            epoch=row.lease_epoch + 1,
+            generation=row.generation,
+            window_from=row.window_from,
+            window_to=row.window_to,
+            checkpoint=row.checkpoint,
+            counts=row.counts,
+            lease_ms=round(lease_seconds * 1000),
+            asked=row.asked,
+        )
+
+    return await db.transact(work)
+
+
+async def _next_run(connection: AsyncConnection, now_ms: int, run_id: str | None) -> Any:
+    other = sync_runs.alias("other")
+    busy = exists().where(
+        other.c.website_id == sync_runs.c.website_id,
+        other.c.id != sync_runs.c.id,
+        other.c.state == "running",
+        other.c.lease_until_ms > now_ms,
+    )
+    waits = or_(
+        sync_runs.c.state == "queued",
+        and_(sync_runs.c.state == "running", sync_runs.c.lease_until_ms <= now_ms),
+        and_(sync_runs.c.state == "paused", sync_runs.c.resume_at <= clock.now()),
+    )
+    query = select(sync_runs).where(waits, ~busy).order_by(sync_runs.c.created_at).limit(1)
+    if run_id is not None:
+        query = query.where(sync_runs.c.id == run_id)
+    if connection.dialect.name != "sqlite":
+        query = query.with_for_update(skip_locked=True, of=sync_runs)
+        await lock_key(connection, "claim a run")
+    return (await connection.execute(query)).one_or_none()
+
+
+async def fence(
+    connection: AsyncConnection, held: Claim, *, requests: int = 0, save: bool = True
+) -> None:
+    """Prove within this transaction that the run is still ours, and save how far it is.
+
+    Raises LeaseLost, which undoes the transaction.
+    """
+    now_ms = db_now_ms(connection)
+    values: dict[str, Any] = {
+        "lease_until_ms": now_ms + held.lease_ms,
+        "requests": sync_runs.c.requests + requests,
+    }
+    if save:
+        values |= {"checkpoint": held.checkpoint, "counts": held.counts}
+    row = (
+        await connection.execute(
+            update(sync_runs)
+            .where(
+                sync_runs.c.website_id == held.website_id,
+                sync_runs.c.id == held.run_id,
+                sync_runs.c.lease_epoch == held.epoch,
+                sync_runs.c.state == "running",
+                exists().where(
+                    websites.c.id == sync_runs.c.website_id,
+                    websites.c.generation == held.generation,
+                    websites.c.status == "connected",
+                ),
+            )
+            .values(**values)
+            .returning(sync_runs.c.asked)
+        )
+    ).one_or_none()
+    if row is None:
+        raise LeaseLost
+    held.asked = row.asked
+
+
+async def finish(
+    connection: AsyncConnection,
+    held: Claim,
+    state: str,
+    *,
+    error: str | None = None,
+    resume_at: datetime | None = None,
+) -> None:
+    """End or park the run, if it is still ours."""
+    await connection.execute(
+        one_run(held.website_id, held.run_id)
+        .where(sync_runs.c.lease_epoch == held.epoch, sync_runs.c.state == "running")
+        .values(
+            state=state,
+            error=error,
+            asked=None,
+            resume_at=resume_at,
+            finished_at=None if state == "paused" else clock.now(),
+            counts=held.counts,
+            checkpoint=held.checkpoint,
+            lease_until_ms=0,
+        )
+    )
+
+
+async def release(db: Database, held: Claim) -> None:
+    """Let another worker go on at once, as when this one is told to stop (FAILURES case 90)."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(
+            one_run(held.website_id, held.run_id)
+            .where(sync_runs.c.lease_epoch == held.epoch, sync_runs.c.state == "running")
+            .values(lease_until_ms=0)
+        )
+
+    await db.transact(work)
