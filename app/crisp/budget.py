@@ -26,7 +26,9 @@ from app.errors import Paused
 
 Purpose = Literal["interactive", "hooks", "sync"]
 
-GRANT = 25
+GRANTS_A_DAY = 200
+"""A process takes what it will use in parts of the day, small enough to lose one when it is killed."""
+LEAST_GRANT = 25
 LOOK_EVERY = 1.0  # seconds between looks at what other processes found out
 PATIENCE = 120.0  # seconds that a caller waits in place; longer pauses park the run
 PATIENCE_OF_A_PERSON = 5.0  # seconds, where somebody waits for the answer
@@ -66,6 +68,7 @@ class Budget:
     ) -> None:
         self.credential = credential_key(identifier)
         self.limit = limit
+        self._grant_size = max(LEAST_GRANT, limit // GRANTS_A_DAY)
         self.sharers = sharers
         self.spent: dict[str, int] = defaultdict(int)
         """Requests sent by this process, by website; never falls."""
@@ -175,7 +178,7 @@ class Budget:
         granted = await self._db.transact(
             lambda connection: quota.grant(
                 connection,
-                quota.Ask(self.credential, day, website_id, purpose, GRANT),
+                quota.Ask(self.credential, day, website_id, purpose, self._grant_size),
                 self.limit,
                 sharers,
             )

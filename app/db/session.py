@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,16 +73,35 @@ class Database:
                 on=is_transient, attempts=tries, timeout=30, wait_initial=0.05, wait_max=3
             ):
                 with attempt:
-                    async with self.write() as connection:
-                        return await work(connection)
+                    return await _whole(self._once(work))
         except DBAPIError as error:
             if is_transient(error):
                 raise DatabaseAway("The database does not answer; nothing was changed.") from error
             raise
         raise AssertionError("unreachable: the loop returns or raises")
 
+    async def _once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with self.write() as connection:
+            return await work(connection)
+
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """A caller that is cancelled waits until `work` has ended (FAILURES case 78).
+
+    Cut off in the middle, a driver may leave a transaction open on a connection that nobody has
+    any more, and with it, on SQLite, the only write lock.
+    """
+    working = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait({working})
+        if not working.cancelled():
+            working.exception()  # seen: the caller is told of the cancellation instead
+        raise
 
 
 def normal_url(raw: str) -> URL:
@@ -182,7 +201,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "synchronous=NORMAL",
         "foreign_keys=ON",
         "busy_timeout=30000",
-        "cache_size=-32000",
+        "cache_size=-4000",
         "temp_store=MEMORY",
         # Each checkpoint waits for the disk: one every 64 MB, not every 4.
         "wal_autocheckpoint=16000",

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
+    column,
     func,
     literal,
     select,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.base import Json, StoredRow, dump_json
+from app.db.base import StoredRow, dump_json
 from app.records import Version
 
 Row = dict[str, Any]
@@ -113,7 +114,7 @@ def _upsert(  # the key of the cache: building the same statement again costs a 
     if dialect == "sqlite":
         insert: Any = sqlite.insert(table).values(_values(table, names))
     else:
-        insert = postgresql.insert(table).from_select(list(names), _unnest(table, names))
+        insert = postgresql.insert(table).from_select(list(names), _from_json(table, names))
     if not update:
         return insert.on_conflict_do_nothing(index_elements=list(key))
     where = None
@@ -146,7 +147,7 @@ def _update(dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, 
     if dialect == "sqlite":
         source = _values(table, names)
     else:
-        source = _unnest(table, names).subquery("source").c
+        source = _from_json(table, names).subquery("source").c
     return (
         table.update()
         .where(*(table.c[name] == source[name] for name in key))
@@ -171,8 +172,9 @@ async def _execute_rows(
             ],
         )
         return
-    arrays = {f"rows_{name}": _array(table, name, rows) for name in names}
-    await connection.execute(statement, arrays)
+    # One parameter for all rows: psycopg would quote each text of an array by itself.
+    picked = [{name: row[name] for name in names} for row in rows]
+    await connection.execute(statement, {_ROWS: dump_json(picked)})
 
 
 _Send = Callable[[Any], Any]
@@ -200,30 +202,16 @@ def _values(table: Table, names: Sequence[str]) -> dict[str, Any]:
     return {name: bindparam(f"{_PLACE}{name}", type_=table.c[name].type) for name in names}
 
 
-def _array(table: Table, name: str, rows: Sequence[Row]) -> list[Any]:
-    values = [row[name] for row in rows]
-    if isinstance(table.c[name].type, Json):
-        return [None if value is None else dump_json(value) for value in values]
-    return values
+_ROWS = "all_rows"
 
 
-def _unnest(table: Table, names: Sequence[str]) -> Select[Any]:
-    """SELECT of one row for each position of the arrays `rows_<name>`: one parameter a column, not a value."""
+def _from_json(table: Table, names: Sequence[str]) -> Select[Any]:
+    """SELECT of the rows in the JSON text `all_rows`, each column in its own type."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-    kinds = [table.c[name].type for name in names]
-    carried = [Text() if isinstance(k, Json) else k.dialect_impl(dialect) for k in kinds]
-    arrays = [
-        cast(bindparam(f"rows_{name}", type_=postgresql.ARRAY(kind)), postgresql.ARRAY(kind))
-        for name, kind in zip(names, carried, strict=True)
-    ]
-    source = func.unnest(*arrays).table_valued(*names).render_derived("source")
-    columns: list[ColumnElement[Any]] = [
-        cast(source.c[name], postgresql.JSONB).label(name)
-        if isinstance(kind, Json)
-        else source.c[name]
-        for name, kind in zip(names, kinds, strict=True)
-    ]
-    return select(*columns)
+    columns = [column(name, table.c[name].type.dialect_impl(dialect)) for name in names]
+    rows = func.json_to_recordset(cast(bindparam(_ROWS, type_=Text()), postgresql.JSON))
+    source = rows.table_valued(*columns).render_derived("source", with_types=True)
+    return select(*(source.c[name] for name in names))
 
 
 def db_now_ms(connection: AsyncConnection) -> ColumnElement[int]:

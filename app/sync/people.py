@@ -20,7 +20,15 @@ from app.contacts.tables import contacts
 from app.crisp import translate
 from app.crisp.client import refuse_path_part
 from app.crisp.errors import CrispError, Gone
-from app.crisp.paging import PER_PAGE, Fetch, Page, end_when_gone, find_last_page, walk_back
+from app.crisp.paging import (
+    PER_PAGE,
+    Fetch,
+    Page,
+    end_when_gone,
+    end_when_refused,
+    find_last_page,
+    walk_back,
+)
 from app.records import Batch, ContactRecord, Rejected
 from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, split_rejected
 from app.websites.tables import websites
@@ -97,7 +105,8 @@ def fetch_people(pull: Pull, from_ms: int | None, to_ms: int | None) -> Fetch:
         params["filter_date_start"] = clock.iso_ms(from_ms)
     if to_ms:
         params["filter_date_end"] = clock.iso_ms(to_ms)
-    return end_when_gone(lambda number: pull.get_page("people/profiles", number, params))
+    fetch = end_when_gone(lambda number: pull.get_page("people/profiles", number, params))
+    return end_when_refused(fetch)
 
 
 async def save_people(

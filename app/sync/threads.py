@@ -108,6 +108,8 @@ async def _find_due(pull: Pull, work: Threads) -> Sequence[StoredRow]:
         conversations.c.messages_due,
         conversations.c.deleted_at.is_(None),
     )
+    # What is written while this asks is in neither place: as it was before, so it stays out.
+    handed_out = frozenset(work.handed_out)
     async with pull.db.read() as connection:
         rows = await connection.execute(
             select(
@@ -120,9 +122,9 @@ async def _find_due(pull: Pull, work: Threads) -> Sequence[StoredRow]:
             )
             .where(*is_due)
             .order_by(conversations.c.version_ms.desc())
-            .limit(len(work.handed_out) + AHEAD)
+            .limit(len(handed_out) + AHEAD)
         )
-        found = [row for row in rows if row.session_id not in work.handed_out]
+        found = [row for row in rows if row.session_id not in handed_out]
         if time.monotonic() - work.counted_at > COUNT_EVERY:
             work.counted_at = time.monotonic()
             total = await connection.scalar(

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from app import clock
 from app.crisp import budget as budgets
 from app.crisp import quota
-from app.crisp.budget import GRANT, Budget, Purpose, QuotaPause
+from app.crisp.budget import LEAST_GRANT, Budget, Purpose, QuotaPause
 from app.crisp.quota import RESERVES, Used, allowance
 from app.crisp.tables import quota_pauses
 from app.db.session import open_database
@@ -102,7 +102,7 @@ async def test_what_was_not_used_is_given_back(sqlite_url: str) -> None:
     async with _budgets(sqlite_url, 1, limit=1000) as (one,):
         await _spend(one, "w1", "sync", 3)
         await _spend(one, "w2", "hooks", 1)
-        assert await _booked(one) == 2 * GRANT
+        assert await _booked(one) == 2 * LEAST_GRANT
         await one.give_back()
         assert await _booked(one) == 4
         assert (one.spent["w1"], one.spent["w2"]) == (3, 1)

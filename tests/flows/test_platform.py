@@ -270,6 +270,32 @@ def _sessions(watcher: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
+async def test_case_078_a_cancelled_transaction_ends_before_its_caller(database_url: str) -> None:
+    """Whole, and with nothing left open that could hold the write lock of SQLite."""
+    async with database(database_url) as db:
+        for website_id in (WEBSITE, OTHER):
+            await save_connected(db, Installed(website_id, "Acme", None))
+        half = asyncio.Event()
+
+        async def work(connection: Any) -> None:
+            await connection.execute(_renamed(WEBSITE, "cancelled"))
+            half.set()
+            await asyncio.sleep(0)
+            await connection.execute(_renamed(OTHER, "cancelled"))
+
+        task = asyncio.create_task(db.transact(work))
+        await half.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        names = select(metadata.tables["websites"].c.name)
+        async with db.read() as connection:
+            found = {row.name for row in await connection.execute(names)}
+        assert found == {"cancelled"}
+        async with asyncio.timeout(5):
+            await db.transact(lambda connection: connection.execute(_renamed(WEBSITE, "next")))
+
+
 async def test_case_079_each_unit_of_work_has_a_connection_of_its_own(database_url: str) -> None:
     async with database(database_url) as db:
         both = asyncio.Barrier(3)
