@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import stamina
 import structlog
@@ -33,6 +34,16 @@ ALLOWED = frozenset(
 CHATTY = ("httpx", "httpcore", "arq.worker", "arq.jobs", "sqlalchemy.engine")
 
 
+class _CurrentStderr(io.TextIOBase):
+    """What stderr is when a line is written: a logger is kept for long, and stderr may be replaced."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure_logs(*, as_json: bool | None = None) -> None:
     """JSON lines on stderr, or readable lines on a terminal."""
     # A retry that helps is no news; one that does not ends in an error that says so.
@@ -52,7 +63,7 @@ def configure_logs(*, as_json: bool | None = None) -> None:
             keep_allowed,
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _CurrentStderr())),
         cache_logger_on_first_use=True,
     )
 

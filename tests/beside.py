@@ -115,7 +115,7 @@ def sandbox_beside(people: int = 30, conversations: int = 60, **options: Any) ->
         thread.join(30)
 
 
-def until(true: Callable[[], Any], seconds: float = 30) -> Any:
+def until(true: Callable[[], Any], seconds: float = 60) -> Any:
     """Look again and again until it is true; what it was then."""
     end = time.monotonic() + seconds
     while not (found := true()):

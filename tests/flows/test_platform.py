@@ -313,15 +313,15 @@ async def test_case_079_each_unit_of_work_has_a_connection_of_its_own(database_u
 async def test_case_080_no_transaction_is_open_while_crisp_is_asked(
     migrated_postgres_url: str,
 ) -> None:
-    """Crisp takes 400 ms for each answer; no session is idle in a transaction for half of that."""
+    """Crisp takes a second for each answer; no session is idle in a transaction for nearly that long."""
     async with sandbox_and_crispsync(
-        migrated_postgres_url, people=10, conversations=12, concurrency=4
+        migrated_postgres_url, people=5, conversations=6, concurrency=4
     ) as crisp:
-        crisp.world.delay_ms = 400
+        crisp.world.delay_ms = 1000
         run = asyncio.create_task(crisp.run("full"))
         query = (
             "SELECT count(*) FILTER (WHERE state LIKE 'idle in transaction%%' "
-            "AND clock_timestamp() - state_change > interval '200 ms'), count(*) "
+            "AND clock_timestamp() - state_change > interval '900 ms'), count(*) "
             "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         looks = seen = 0
