@@ -142,34 +142,18 @@ async def _pull_everything(pull: Pull) -> None:
     if kind == "full" or not pull.client.clock.is_known:
         # First of all, since a window's frozen end is made by Crisp's clock.
         await _pull_operators(pull)
-    # People go first and keep their connection; their pages can only be asked for one after
-    # another, so the other connections are free for conversations meanwhile (docs/why.md).
-    parts: list[asyncio.Task[None]] = []
-    if pull.rules.import_people and kind != "backfill":
-        reading = pull_all_people(pull) if kind == "full" else pull_new_people(pull)
-        parts.append(asyncio.create_task(reading))
-    if pull.rules.import_conversations:
-        parts.append(asyncio.create_task(_pull_conversations(pull)))
-    await _all_ended(parts)
+    async with asyncio.TaskGroup() as tasks:
+        # People go first and keep their connection; their pages can only be asked for one after
+        # another, so the other connections are free for conversations meanwhile (docs/why.md).
+        if pull.rules.import_people and kind != "backfill":
+            tasks.create_task(pull_all_people(pull) if kind == "full" else pull_new_people(pull))
+        if pull.rules.import_conversations:
+            await pull.save(Batch(pull.website_id), checkpoint=_began(pull))
+            more_threads = asyncio.Event()
+            listing = tasks.create_task(list_conversations(pull, more_threads))
+            tasks.create_task(pull_threads(pull, more_threads, listing))
     if kind == "full":
         await confirm_removals(pull)
-
-
-async def _pull_conversations(pull: Pull) -> None:
-    await pull.save(Batch(pull.website_id), checkpoint=_began(pull))
-    more_threads = asyncio.Event()
-    listing = asyncio.create_task(list_conversations(pull, more_threads))
-    await _all_ended([listing, asyncio.create_task(pull_threads(pull, more_threads, listing))])
-
-
-async def _all_ended(parts: list[asyncio.Task[None]]) -> None:
-    """Wait for all, also when one fails: the others meet the same trouble themselves, and write what
-    they have read and paid for before they stop. Raises everything that was raised.
-    """
-    results = await asyncio.gather(*parts, return_exceptions=True)
-    errors = [result for result in results if isinstance(result, Exception)]
-    if errors:
-        raise ExceptionGroup("parts of a run", errors)
 
 
 def _began(pull: Pull) -> dict[str, object]:

@@ -149,7 +149,6 @@ async def test_case_041_conversation_removed_while_its_thread_is_asked_for(
         world, site = crisp.world, crisp.world.main
         gone = [site.session_id(i) for i in (3, 17, 29)]
         world.faults.add("status", status=503, route=MESSAGES, count=1)
-        world.listeners.append(lambda change: None)
         for session in gone:
             world.faults.add("slow", route=MESSAGES, match=session, delay_ms=0)
         original = world.faults.strike
