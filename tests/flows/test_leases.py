@@ -163,7 +163,7 @@ async def test_case_033_twenty_deploys_during_one_sync(database_url: str) -> Non
         for deploy in range(1, 21):
             worker = Worker(crisp.db, settings)
             working = asyncio.create_task(worker.work())
-            await until(partial(_asked, crisp, deploy * 10))
+            await until(partial(_asked, crisp, crisp.world.counters.total + 10))
             worker.stopping.set()
             await working
             await worker.close()
