@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import event, select, update
 
 from app.contacts.tables import contacts
@@ -131,7 +132,7 @@ async def test_case_055_a_conversation_of_three_thousand_messages(database_url: 
             send_message(world, site, i, f"message {n}", at_ms=start + n * 1000, bump=n == 2_999)
         sizes = watch_message_writes(crisp)
         # The first reading is cut short after some parts, by a fault that stays for a while.
-        world.faults.add("status", status=403, after=35, count=1, route="*/messages")
+        world.faults.add("status", status=403, after=60, count=1, route="*/messages")
         assert await crisp.run("full") == "failed"
         row = (await crisp.rows(select(conversations)))[0]
         assert 0 < row.message_count < 3_000
@@ -141,7 +142,8 @@ async def test_case_055_a_conversation_of_three_thousand_messages(database_url: 
         asked = sum(
             n for route, n in world.counters.by_route.items() if route.endswith("/messages")
         )
-        assert asked < 60, "what was stored is not read again"
+        left = (3_000 - row.message_count) / 39  # each answer repeats the message it was asked from
+        assert asked < left + 6, "what was stored is not read again"
         await crisp.assert_equals_truth()
         assert len(sizes) >= 3_000 // MOST_IN_A_WRITE
         assert max(sizes) <= MOST_IN_A_WRITE
@@ -153,9 +155,9 @@ def watch_message_writes(crisp: Crispsync) -> list[int]:
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if statement.startswith("INSERT INTO messages"):
-            # SQLite gets a list of rows, PostgreSQL an array for each column.
-            columns = parameters.values() if isinstance(parameters, dict) else [parameters]
-            sizes.append(max(len(values) for values in columns if isinstance(values, list)))
+            # SQLite gets a list of rows, PostgreSQL all of them as one JSON text.
+            given = parameters.values() if isinstance(parameters, dict) else [parameters]
+            sizes.extend(len(orjson.loads(v) if isinstance(v, str) else v) for v in given)
 
     event.listen(crisp.db.engine.sync_engine, "before_cursor_execute", note)
     return sizes
