@@ -111,19 +111,22 @@ class ThreadProgress:
 async def write_progress(
     connection: AsyncConnection, website_id: str, progress: Sequence[ThreadProgress]
 ) -> None:
-    """A finished thread is no longer due, unless the conversation moved while it was read."""
+    """A finished thread is no longer due, unless the conversation moved while it was read.
+
+    Of several parts of one thread the last in `progress` counts.
+    """
+    last = {conversation_id(website_id, thread.session_id): thread for thread in progress}
     rows: list[Row] = [
         {
             "website_id": website_id,
-            "id": conversation_id(website_id, thread.session_id),
+            "id": own_id,
             "messages_version_ms": thread.version_ms,
             "messages_fingerprint": thread.fingerprint,
             "messages_back_to_ms": thread.back_to_ms,
             "messages_complete": thread.back_to_ms is None,
         }
-        for thread in progress
+        for own_id, thread in sorted(last.items())
     ]
-    rows.sort(key=lambda row: str(row["id"]))
     await update_rows(connection, conversations, rows, key=("website_id", "id"))
     ids = [row["id"] for row in rows]
     for start in range(0, len(ids), CHUNK):

@@ -314,6 +314,19 @@ async def test_a_thread_is_due_until_it_was_read_for_the_state_that_the_list_tel
         assert (await site.conversation("s")).messages_due
 
 
+async def test_of_several_parts_in_one_write_the_last_tells_how_far_reading_came(
+    database_url: str,
+) -> None:
+    async with connected(database_url) as site:
+        await site.take(talk("s", at=1))
+        back = [ThreadProgress("s", ms(1), None, ms(-n)) for n in range(1, 12)]
+        await _progress(site, *back)
+        assert (await site.conversation("s")).messages_back_to_ms == ms(-11)
+        await _progress(site, *back, ThreadProgress("s", ms(1), None, None))
+        row = await site.conversation("s")
+        assert (row.messages_complete, row.messages_due) == (True, False)
+
+
 async def test_a_conversation_that_moved_while_it_was_read_stays_due(database_url: str) -> None:
     async with connected(database_url) as site:
         await site.take(talk("s", at=1))
