@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import stamina
 from sqlalchemy import update
 
 from app.clock import EPOCH
 from app.sandbox.counters import Asked
+from app.sandbox.faults import Fault
+from app.sandbox.world import World
 from app.sync.leases import Claim
 from app.sync.pull import Pull
 from app.sync.tables import sync_runs
@@ -27,6 +30,20 @@ MESSAGES = "/website/{website_id}/conversation/{session_id}/messages"
 def retries_without_waiting() -> Iterator[None]:
     """As many tries as ever, with no pause between them."""
     with stamina.set_testing(True, attempts=100, cap=True):
+        yield
+
+
+@contextmanager
+def before_answers(world: World, route: str, action: Callable[[str], None]) -> Iterator[None]:
+    """Something happens in Crisp just before each answer of this route; it is told the address."""
+    strike = world.faults.strike
+
+    def act(template: str, target: str) -> dict[str, Fault]:
+        if template == route:
+            action(target)
+        return strike(template, target)
+
+    with patch.object(world.faults, "strike", act):
         yield
 
 

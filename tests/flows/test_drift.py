@@ -13,7 +13,7 @@ from app.sandbox.churn import make
 from app.sandbox.conversation_changes import begin_conversation, set_field
 from app.sandbox.message_changes import edit_message, send_message
 from app.websites.tables import websites
-from tests.flows.steps import CONVERSATIONS, MESSAGES, asked
+from tests.flows.steps import CONVERSATIONS, MESSAGES, asked, before_answers
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 MINUTE = 60_000
@@ -208,12 +208,17 @@ async def test_case_047_messages_arrive_while_their_thread_is_read(database_url:
     async with sandbox_and_crispsync(database_url, people=10, conversations=40) as crisp:
         world, site = crisp.world, crisp.world.main
         watched = site.session_id(23)  # 300 messages, eight batches
-        world.counters.keep_log(1)
-        listener = _Answering(crisp, watched)
-        world.faults.add("slow", route=MESSAGES, match=watched, delay_ms=1)
-        async with listener:
+        sent = 0
+
+        def answer(target: str) -> None:
+            nonlocal sent
+            if watched in target and sent < 6:
+                sent += 1
+                send_message(world, site, 23, f"and another thing {sent}")
+
+        with before_answers(world, MESSAGES, answer):
             assert await crisp.run("full") == "done"
-        assert listener.sent > 0
+        assert sent == 6
         world.clock.advance(5 * MINUTE)
         assert await crisp.run("incremental") == "done"
         await crisp.assert_equals_truth()
@@ -232,29 +237,6 @@ async def test_case_047_edit_while_the_thread_is_read(database_url: str) -> None
         world.clock.advance(5 * MINUTE)
         assert await crisp.run("incremental") == "done"
         await crisp.assert_equals_truth()
-
-
-class _Answering:
-    """While it is open, every message request about one thread is followed by a new message in it."""
-
-    def __init__(self, crisp: Crispsync, session: str) -> None:
-        self.crisp, self.session, self.sent = crisp, session, 0
-
-    async def __aenter__(self) -> _Answering:
-        self.crisp.world.faults.strike = self._strike  # type: ignore[method-assign]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        del self.crisp.world.faults.strike
-
-    def _strike(self, template: str, target: str):  # type: ignore[no-untyped-def]
-        world = self.crisp.world
-        if template == MESSAGES and self.session in target and self.sent < 6:
-            self.sent += 1
-            i = world.main.number_of(self.session)
-            assert i is not None
-            send_message(world, world.main, i, f"and another thing {self.sent}")
-        return type(world.faults).strike(world.faults, template, target)
 
 
 def _change_conversations(crisp: Crispsync) -> None:

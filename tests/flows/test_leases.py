@@ -259,10 +259,12 @@ async def test_case_034_lost_in_the_middle_of_the_work(database_url: str) -> Non
         async with opened(crisp.world, crisp.url, database_url) as other:
             first = await crisp.claim("full")
             first.lease_ms = 3_600_000  # its heartbeat is asleep, as that of a stopped process
+            crisp.world.faults.add("slow", route=MESSAGES, delay_ms=400, count=16)
             working = asyncio.create_task(execute(crisp.db, crisp.client, first))
-            await until(lambda: crisp.world.counters.total > 15)
-            while (second := await claim(other.db, "other", 10)) is None:
-                await _end_lease(crisp.db)  # each page that is saved prolongs it
+            await until(lambda: count(crisp, MESSAGES) >= 8)
+            async with asyncio.timeout(20):
+                while (second := await claim(other.db, "other", 10)) is None:
+                    await _end_lease(crisp.db)  # each page that is saved prolongs it
             assert await execute(other.db, other.client, second) == "done"
             assert await working == "lost"
         row = await crisp.last_run()

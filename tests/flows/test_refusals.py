@@ -16,7 +16,7 @@ from app.sync.execute import execute
 from app.sync.leases import claim
 from app.sync.schedule import queue_due_runs
 from app.sync.tables import sync_failures
-from tests.flows.steps import MESSAGES, asked, end_pause, website_row
+from tests.flows.steps import MESSAGES, asked, before_answers, end_pause, website_row
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 MINUTE = 60_000
@@ -148,21 +148,15 @@ async def test_case_041_conversation_removed_while_its_thread_is_asked_for(
     async with sandbox_and_crispsync(database_url, people=10, conversations=60) as crisp:
         world, site = crisp.world, crisp.world.main
         gone = [site.session_id(i) for i in (3, 17, 29)]
-        world.faults.add("status", status=503, route=MESSAGES, count=1)
-        for session in gone:
-            world.faults.add("slow", route=MESSAGES, match=session, delay_ms=0)
-        original = world.faults.strike
 
-        def strike(template: str, target: str):  # type: ignore[no-untyped-def]
-            for session in list(gone):
-                if template == MESSAGES and session in target:
-                    i = site.number_of(session)
-                    if i is not None:
-                        remove_conversation(world, site, i)
-            return original(template, target)
+        def remove(target: str) -> None:
+            found = next((session for session in gone if session in target), None)
+            i = site.number_of(found) if found else None
+            if i is not None:
+                remove_conversation(world, site, i)
 
-        world.faults.strike = strike  # type: ignore[method-assign]
-        assert await crisp.run("full") == "done"
+        with before_answers(world, MESSAGES, remove):
+            assert await crisp.run("full") == "done"
         await crisp.assert_equals_truth()
         assert (await crisp.last_run()).counts["removed"] == 3
         assert await _buried(crisp, conversations) == set(gone)
