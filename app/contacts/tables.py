@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     PrimaryKeyConstraint,
     Text,
+    text,
 )
 from sqlalchemy import UniqueConstraint as Unique
 
@@ -39,11 +40,23 @@ contacts = website_table(
     Column("observed_ms", BigInt, nullable=False),
     Column("seen_ms", BigInt, nullable=False),
     Column("removed_observed_ms", BigInt),
+    # As in conversations: what revives it, how new single fields are, when to ask for it.
+    Column("direct_ms", BigInt),
+    Column("field_versions", Json, nullable=False, server_default=text("'{}'")),
+    Column("refresh_due_ms", BigInt),
+    Column("refresh_hint_ms", BigInt),
     PrimaryKeyConstraint("website_id", "id"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Unique("website_id", "crisp_people_id"),
     Index(None, "website_id", "last_active_at", "id"),
     Index(None, "website_id", "name", "id"),
+    Index(
+        "ix_contacts_refresh_due",
+        "website_id",
+        "refresh_due_ms",
+        sqlite_where=text("refresh_due_ms IS NOT NULL"),
+        postgresql_where=text("refresh_due_ms IS NOT NULL"),
+    ),
     CheckConstraint("source IN ('crisp', 'csv', 'api', 'manual')", name="source"),
 )
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Text,
     text,
+    true,
 )
 from sqlalchemy import UniqueConstraint as Unique
 
@@ -51,6 +52,13 @@ conversations = website_table(
     Column("observed_ms", BigInt, nullable=False),
     Column("seen_ms", BigInt, nullable=False),
     Column("removed_observed_ms", BigInt),
+    # When a GET of the record itself last found it: only that revives what was removed (SPEC D4).
+    Column("direct_ms", BigInt),
+    # How new each field is that is newer or older than the rest of the row (app/versions.py).
+    Column("field_versions", Json, nullable=False, server_default=text("'{}'")),
+    # A hook told less than the whole: ask for the record from then on; news at least this new counts.
+    Column("refresh_due_ms", BigInt),
+    Column("refresh_hint_ms", BigInt),
     # Its messages: what is stored, and how far reading them has come.
     Column("message_count", Integer, nullable=False),
     Column("last_message_at", UtcDateTime),
@@ -92,6 +100,13 @@ conversations = website_table(
         "crisp_updated_at",
         sqlite_where=text("unmatched_reason IS NOT NULL"),
         postgresql_where=text("unmatched_reason IS NOT NULL"),
+    ),
+    Index(
+        "ix_conversations_refresh_due",
+        "website_id",
+        "refresh_due_ms",
+        sqlite_where=text("refresh_due_ms IS NOT NULL"),
+        postgresql_where=text("refresh_due_ms IS NOT NULL"),
     ),
     CheckConstraint("status IN ('pending', 'unresolved', 'resolved')", name="status"),
     CheckConstraint("match_rule IN ('people_id', 'email', 'manual')", name="match_rule"),
@@ -148,6 +163,8 @@ messages = website_table(
     Column("version_ms", BigInt, nullable=False),
     Column("observed_ms", BigInt, nullable=False),
     Column("removed_observed_ms", BigInt),
+    # Untrue while only an edit or a removal of it is known, and not the message itself.
+    Column("complete", Flag, nullable=False, server_default=true()),
     PrimaryKeyConstraint("website_id", "conversation_id", "fingerprint"),
     ForeignKeyConstraint(
         ["website_id", "conversation_id"],
