@@ -19,7 +19,6 @@ from app.records import (
     OperatorRecord,
     Rejected,
     Version,
-    normal_address,
 )
 
 _MAX_ID = 128
@@ -150,8 +149,6 @@ def _conversation_fields(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fi
     state = _state(item)
     if state is not None:
         fields["status"] = state
-    if "email" in fields:
-        fields["email_norm"] = normal_address(fields["email"])
     people_id = item.get("people_id", _MISSING)
     if _is_id(people_id) or people_id in (None, ""):
         fields["people_id"] = people_id or None

@@ -267,14 +267,14 @@ def _size(parts: Sequence[Part]) -> int:
 
 
 async def save_parts(pull: Pull, parts: Sequence[Part]) -> None:
-    gone = [part for part in parts if part.gone_ms is not None]
+    gone = {part.session_id: part.gone_ms for part in parts if part.gone_ms is not None}
 
     async def remember(connection: AsyncConnection) -> None:
         await write_progress(
             connection, pull.website_id, [part.progress for part in parts if part.progress]
         )
-        for part in gone:
-            await remove_conversations(connection, pull.rules, [part.session_id], part.gone_ms or 0)
+        if gone:
+            await remove_conversations(connection, pull.rules, gone)
 
     await pull.save(
         Batch(pull.website_id, messages=[m for part in parts for m in part.messages]),

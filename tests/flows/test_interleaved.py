@@ -165,8 +165,8 @@ async def test_case_031_removed_before_the_page_is_written(
 
         async def hook(connection: object) -> None:
             moment = max(page.asked_ms, people.asked_ms) + removed_after_ms
-            await remove_conversations(connection, pull.rules, gone, moment)  # type: ignore[arg-type]
-            await remove_contacts(connection, pull.rules, gone_people, moment)  # type: ignore[arg-type]
+            await remove_conversations(connection, pull.rules, dict.fromkeys(gone, moment))  # type: ignore[arg-type]
+            await remove_contacts(connection, pull.rules, dict.fromkeys(gone_people, moment))  # type: ignore[arg-type]
 
         await crisp.db.transact(hook)
         await save_conversations(pull, page)
@@ -185,7 +185,7 @@ async def test_case_031_thread_of_a_conversation_that_was_removed(database_url: 
         moment = crisp.client.clock.now_ms()
 
         async def hook(connection: object) -> None:
-            await remove_conversations(connection, pull.rules, [session], moment)  # type: ignore[arg-type]
+            await remove_conversations(connection, pull.rules, {session: moment})  # type: ignore[arg-type]
 
         await crisp.db.transact(hook)
         remove_conversation(crisp.world, site, 4)
@@ -210,7 +210,7 @@ async def test_case_031_page_from_before_a_revival_changes_nothing(database_url:
         moment = page.asked_ms + 30_000
 
         async def hook(connection: object) -> None:
-            await remove_conversations(connection, pull.rules, [session], moment)  # type: ignore[arg-type]
+            await remove_conversations(connection, pull.rules, {session: moment})  # type: ignore[arg-type]
 
         await crisp.db.transact(hook)
         await save_conversations(pull, page)
