@@ -39,6 +39,12 @@ def upgrade() -> None:
     op.add_column(
         "messages", sa.Column("complete", base.Flag(), server_default=sa.true(), nullable=False)
     )
+    op.add_column("websites", sa.Column("activated_at", base.UtcDateTime(), nullable=True))
+    op.execute("UPDATE websites SET activated_at = first_imported_at")
+    op.add_column(
+        "websites",
+        sa.Column("installation_told_ms", base.BigInt, server_default=sa.text("0"), nullable=False),
+    )
     _widen_inbox()
 
 
@@ -81,7 +87,6 @@ def _widen_inbox() -> None:
     for name, kind, default in (
         ("emitted_ms", base.BigInt, "0"),
         ("first_attempt", sa.Integer(), "1"),
-        ("due_ms", base.BigInt, "0"),
     ):
         column = sa.Column(name, kind, server_default=sa.text(default), nullable=False)
         op.add_column("inbox_events", column)
@@ -97,7 +102,7 @@ def _widen_inbox() -> None:
     op.create_index(
         "ix_inbox_events_kept",
         "inbox_events",
-        ["state", "received_at"],
+        ["state", "website_id", "received_at"],
         sqlite_where=_KEPT,
         postgresql_where=_KEPT,
     )
@@ -109,8 +114,10 @@ def downgrade() -> None:
     op.create_index(
         op.f("ix_inbox_events_state_received_at"), "inbox_events", ["state", "received_at"]
     )
-    for name in ("due_ms", "first_attempt", "emitted_ms", "body"):
+    for name in ("first_attempt", "emitted_ms", "body"):
         op.drop_column("inbox_events", name)
+    op.drop_column("websites", "installation_told_ms")
+    op.drop_column("websites", "activated_at")
     op.drop_column("messages", "complete")
     for table in ("contacts", "conversations"):
         op.drop_index(f"ix_{table}_refresh_due", table)
