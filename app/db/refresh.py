@@ -91,9 +91,7 @@ async def find_due(connection: AsyncConnection, table: Table, limit: int) -> Seq
     """(website_id, id) of the rows that are due now, the longest waiting first."""
     rows = await connection.execute(
         select(table.c.website_id, table.c.id)
-        .where(
-            table.c.refresh_due_ms.is_not(None), table.c.refresh_due_ms <= db_now_ms(connection)
-        )
+        .where(table.c.refresh_due_ms.is_not(None), table.c.refresh_due_ms <= db_now_ms(connection))
         .order_by(table.c.refresh_due_ms)
         .limit(limit)
     )

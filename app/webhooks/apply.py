@@ -16,8 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.conversations.refresh import look_at_conversations, look_at_incomplete
 from app.contacts.refresh import look_at_contacts
+from app.conversations.refresh import look_at_conversations, look_at_incomplete
 from app.crisp.hook_events import INSTALLATION, Unusable
 from app.db.base import StoredRow
 from app.db.session import Database
@@ -219,9 +219,7 @@ async def _mark(connection: AsyncConnection, verdicts: Sequence[Verdict]) -> Non
         for verdict in sorted(verdicts, key=lambda v: str(v.row.id))
     ]
     await update_rows(connection, inbox_events, rows, key=("id",))
-    await count_hooks(
-        connection, [_counted(v, moment) for v in verdicts if v.outcome != "parked"]
-    )
+    await count_hooks(connection, [_counted(v, moment) for v in verdicts if v.outcome != "parked"])
 
 
 def _counted(verdict: Verdict, moment: datetime) -> Counted:

@@ -1,0 +1,196 @@
+"""Reading how web hooks arrive: per event name, what waits, what was refused, what was missed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.db.base import StoredRow
+from app.webhooks.health import percentile
+from app.webhooks.tables import hook_days, hook_refusals, inbox_events
+from app.websites.tables import missed_hooks, websites
+
+DAYS = 7
+COUNTED_AT_MOST = 10_000
+"""Rows of one state are counted up to here: a page must not walk through a million of them."""
+
+# SQLite uses a partial index only where its condition stands literally.
+IS_NEW = text("state = 'new'")
+IS_KEPT = text("state IN ('parked', 'dead')")
+
+
+@dataclass(frozen=True, slots=True)
+class EventFigures:
+    """One event name over the last days; delays from received to applied, in ms."""
+
+    event: str
+    arrived: int
+    ignored: int
+    dead: int
+    repeated_first: int
+    last_received_at: datetime
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is not dealt with; each number is at most COUNTED_AT_MOST."""
+
+    waiting: int
+    oldest_waiting_at: datetime | None
+    parked: int
+    dead: int
+
+
+def first_day(days: int = DAYS) -> str:
+    """The first of the last `days` UTC days, today among them, as 2026-11-23."""
+    return (clock.now() - timedelta(days=days - 1)).date().isoformat()
+
+
+async def event_figures(connection: AsyncConnection, website_id: str) -> list[EventFigures]:
+    """By event name; `website_id` "" for hooks that are nobody's."""
+    d = hook_days.c
+    query = (
+        select(hook_days)
+        .where(d.website_id == website_id, d.day >= first_day())
+        .order_by(d.event, d.day)
+    )
+    days: dict[str, list[StoredRow]] = {}
+    for row in await connection.execute(query):
+        days.setdefault(row.event, []).append(row)
+    return [_figures(event, rows) for event, rows in days.items()]
+
+
+def _figures(event: str, days: Sequence[StoredRow]) -> EventFigures:
+    delays: Counter[str] = Counter()
+    for day in days:
+        delays.update(day.delays)
+    return EventFigures(
+        event=event,
+        arrived=sum(day.arrived for day in days),
+        ignored=sum(day.ignored for day in days),
+        dead=sum(day.dead for day in days),
+        repeated_first=sum(day.repeated_first for day in days),
+        last_received_at=max(day.last_received_at for day in days),
+        p50_ms=percentile(delays, 0.50),
+        p95_ms=percentile(delays, 0.95),
+    )
+
+
+async def refusals(connection: AsyncConnection) -> Sequence[StoredRow]:
+    """(cause, refused, last_at) of all deliveries that were refused, newest first (SPEC P3)."""
+    r = hook_refusals.c
+    query = select(r.cause, r.refused, r.last_at).order_by(r.last_at.desc(), r.cause)
+    return (await connection.execute(query)).all()
+
+
+async def missed_per_day(connection: AsyncConnection, website_id: str) -> Sequence[StoredRow]:
+    """(day, kind, missed) of the last 14 days, newest first."""
+    m = missed_hooks.c
+    query = (
+        select(m.day, m.kind, m.missed)
+        .where(m.website_id == website_id, m.day >= first_day(14))
+        .order_by(m.day.desc(), m.kind)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def last_received(connection: AsyncConnection, website_id: str) -> datetime | None:
+    """When a hook of this website last arrived, whether it is dealt with or waits."""
+    counted = select(
+        func.max(hook_days.c.last_received_at, type_=hook_days.c.last_received_at.type)
+    ).where(hook_days.c.website_id == website_id)
+    waiting = _waiting(website_id, newest_first=True).limit(1)
+    moments = [await connection.scalar(counted), await connection.scalar(waiting)]
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+async def last_received_of_all(connection: AsyncConnection) -> datetime | None:
+    """When any hook last arrived."""
+    moment = inbox_events.c.received_at
+    found: datetime | None = await connection.scalar(
+        select(moment).order_by(moment.desc()).limit(1)
+    )
+    return found
+
+
+async def backlog(connection: AsyncConnection, website_id: str) -> Backlog:
+    """Of one website; parked and dead ones of nobody's are among them, being everybody's business."""
+    waiting = _waiting(website_id).limit(COUNTED_AT_MOST)
+    return Backlog(
+        waiting=await _count(connection, waiting),
+        oldest_waiting_at=await connection.scalar(_waiting(website_id).limit(1)),
+        parked=await _count(connection, _kept("parked", website_id)),
+        dead=await count_dead(connection, website_id),
+    )
+
+
+async def backlog_of_all(connection: AsyncConnection) -> Backlog:
+    e = inbox_events.c
+    new = select(e.received_at).where(IS_NEW)
+    return Backlog(
+        waiting=await _count(connection, new.limit(COUNTED_AT_MOST)),
+        oldest_waiting_at=await connection.scalar(_oldest_waiting()),
+        parked=await _count(connection, _kept("parked")),
+        dead=await _count(connection, _kept("dead")),
+    )
+
+
+async def count_dead(connection: AsyncConnection, website_id: str) -> int:
+    """Of the newest COUNTED_AT_MOST dead letters, those of this website and those of nobody."""
+    return await _count(connection, _kept("dead", website_id))
+
+
+def _oldest_waiting() -> Select[datetime]:
+    """One look into the index for each website, not one for each of what may be a million rows."""
+    e = inbox_events.c
+    oldest = func.min(e.received_at, type_=e.received_at.type)
+    per_website = select(
+        select(oldest)
+        .where(IS_NEW, e.website_id == websites.c.id)
+        .correlate(websites)
+        .scalar_subquery()
+        .label("oldest")
+    ).subquery()
+    return select(func.min(per_website.c.oldest, type_=e.received_at.type))
+
+
+def _waiting(website_id: str, *, newest_first: bool = False) -> Select[datetime]:
+    moment = inbox_events.c.received_at
+    order = moment.desc() if newest_first else moment
+    return select(moment).where(IS_NEW, inbox_events.c.website_id == website_id).order_by(order)
+
+
+def _kept(state: str, website_id: str | None = None) -> Select[str]:
+    """Ids of the newest parked or dead ones, cut off before they are chosen by website."""
+    e = inbox_events.c
+    newest = (
+        select(e.id, e.website_id)
+        .where(IS_KEPT, e.state == state)
+        .order_by(e.received_at.desc())
+        .limit(COUNTED_AT_MOST)
+        .subquery()
+    )
+    query = select(newest.c.id)
+    return query if website_id is None else query.where(is_of(newest.c.website_id, website_id))
+
+
+def is_of(column: ColumnElement[Any], website_id: str) -> ColumnElement[bool]:
+    """Of this website, or nobody's: without a website, or of one that is not here."""
+    return (column == website_id) | is_nobodys(column)
+
+
+def is_nobodys(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return column.is_(None) | column.not_in(select(websites.c.id))
+
+
+async def _count(connection: AsyncConnection, rows: Select[str] | Select[datetime]) -> int:
+    return int(await connection.scalar(select(func.count()).select_from(rows.subquery())) or 0)
