@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import not_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations, messages
@@ -32,7 +32,7 @@ async def look_at_incomplete(
         .where(
             messages.c.website_id == website_id,
             tuple_(messages.c.conversation_id, messages.c.fingerprint).in_(keys),
-            messages.c.complete.is_(False),
+            not_(messages.c.complete),
             messages.c.deleted_at.is_(None),
         )
         .distinct()
@@ -50,7 +50,7 @@ async def find_incomplete(
         .where(
             messages.c.website_id == website_id,
             messages.c.conversation_id == own_id,
-            messages.c.complete.is_(False),
+            not_(messages.c.complete),
             messages.c.deleted_at.is_(None),
         )
         .order_by(messages.c.fingerprint)

@@ -140,6 +140,11 @@ def with_version(record: MessageRecord, version: Version) -> MessageRecord:
     return replace(record, version=version)
 
 
+def with_custom_data(record: ContactRecord, told: Fields | None) -> ContactRecord:
+    """The profile together with its contact data, when that could be read."""
+    return record if told is None else replace(record, custom_data=told)
+
+
 def operator(item: Mapping[str, Any]) -> OperatorRecord | None:
     details = item.get("details")
     if not isinstance(details, Mapping) or not is_id(details.get("user_id")):

@@ -6,7 +6,7 @@ so that a busy one starves nobody (FAILURES case 24).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -52,16 +52,17 @@ class Verdict:
     error: str | None = None
 
 
-async def apply_waiting(db: Database) -> int:
+async def apply_waiting(db: Database, stop: Callable[[], bool] = lambda: False) -> int:
     """Apply what waits, one batch of each website in turn, until nothing does; how many hooks."""
     applied = 0
-    while True:
+    while not stop():
         async with db.read() as connection:
             waiting = await find_waiting(connection)
         if not waiting:
-            return applied
+            break
         for website_id in waiting:
             applied += await apply_batch(db, website_id)
+    return applied
 
 
 async def find_waiting(connection: AsyncConnection) -> list[str | None]:
