@@ -21,7 +21,8 @@ from app.sync.conversations import fetch_conversations, save_conversations
 from app.sync.execute import execute
 from app.sync.people import fetch_people, save_people
 from app.sync.pull import Pull
-from app.sync.threads import Part, save_parts
+from app.sync.thread import Part
+from app.sync.threads import save_parts
 from tests.flows.steps import CONVERSATIONS, MESSAGES, PEOPLE, pull_of
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
