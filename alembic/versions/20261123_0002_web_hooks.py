@@ -16,6 +16,14 @@ _NEW = sa.text("state = 'new'")
 _KEPT = sa.text("state IN ('parked', 'dead')")
 _DUE = sa.text("refresh_due_ms IS NOT NULL")
 
+# Until now everything that was stored had been read.
+_READ_TO = {
+    "sqlite": "UPDATE conversations SET messages_read_to_ms = "
+    "CAST((julianday(last_message_at) - 2440587.5) * 86400000 AS INTEGER)",
+    "postgresql": "UPDATE conversations SET messages_read_to_ms = "
+    "CAST(extract(epoch FROM last_message_at) * 1000 AS bigint)",
+}
+
 
 def upgrade() -> None:
     _create_counters()
@@ -36,6 +44,8 @@ def upgrade() -> None:
             sqlite_where=_DUE,
             postgresql_where=_DUE,
         )
+    op.add_column("conversations", sa.Column("messages_read_to_ms", base.BigInt, nullable=True))
+    op.execute(sa.text(_READ_TO[op.get_bind().dialect.name]))
     op.add_column(
         "messages", sa.Column("complete", base.Flag(), server_default=sa.true(), nullable=False)
     )
@@ -119,6 +129,7 @@ def downgrade() -> None:
     op.drop_column("websites", "installation_told_ms")
     op.drop_column("websites", "activated_at")
     op.drop_column("messages", "complete")
+    op.drop_column("conversations", "messages_read_to_ms")
     for table in ("contacts", "conversations"):
         op.drop_index(f"ix_{table}_refresh_due", table)
         for name in ("refresh_hint_ms", "refresh_due_ms", "field_versions", "direct_ms"):

@@ -172,13 +172,16 @@ async def recount(connection: AsyncConnection, website_id: str, ids: Sequence[st
 class ThreadProgress:
     """How far a thread was read, and the state of the conversation that it was read for.
 
-    `back_to_ms` is where to go on reading backwards; None when its start was reached.
+    `back_to_ms` is where to go on reading backwards; None when its start was reached. `read_to_ms`
+    is the time of the newest message that was read: everything before it is known, once the start
+    was reached, which is not true of what hooks told.
     """
 
     session_id: str
     version_ms: int
     fingerprint: int | None
     back_to_ms: int | None
+    read_to_ms: int | None = None
 
 
 async def write_progress(
@@ -197,6 +200,7 @@ async def write_progress(
             "messages_fingerprint": thread.fingerprint,
             "messages_back_to_ms": thread.back_to_ms,
             "messages_complete": thread.back_to_ms is None,
+            "messages_read_to_ms": thread.read_to_ms,
         }
         for own_id, thread in sorted(last.items())
     ]

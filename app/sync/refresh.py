@@ -6,7 +6,9 @@ search may lag behind its hooks (FAILURES case 49).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -17,7 +19,7 @@ from app.clock import now, to_ms
 from app.contacts.tables import contacts
 from app.conversations.refresh import find_incomplete
 from app.conversations.tables import conversations
-from app.conversations.threads import write_progress
+from app.conversations.threads import MessageRemoval, write_progress
 from app.crisp import translate
 from app.crisp.budget import QuotaPause
 from app.crisp.client import Answer, CrispClient, refuse_path_part
@@ -25,10 +27,10 @@ from app.crisp.errors import AuthRejected, CrispError, Gone, NotSubscribed, Perm
 from app.db.base import StoredRow
 from app.db.refresh import claim_due, find_due, put_off
 from app.db.session import Database
+from app.errors import CrispsyncError, Refused
 from app.ingest import ingest, remove_contacts, remove_conversations, remove_messages
-from app.conversations.threads import MessageRemoval
 from app.records import Batch, ContactRecord, MessageRecord, Rejected
-from app.sync.threads import Part, read_thread
+from app.sync.thread import Part, read_thread
 from app.websites.connect import mark_uninstalled
 from app.websites.rules import WebsiteRules, lock_website, rules_of
 
@@ -230,3 +232,27 @@ async def _bury(
         await put_off(connection, table, claimed, None)
 
     await db.transact(write)
+
+
+LOOK_EVERY = 1.0  # seconds
+WITHOUT_CREDENTIAL = 30.0
+
+
+async def keep_refreshing(
+    db: Database, client: Callable[[], CrispClient], stopping: asyncio.Event
+) -> None:
+    """Ask for what is due, until `stopping` is set. `client` raises Refused while there is no credential."""
+    while not stopping.is_set():
+        wait = LOOK_EVERY
+        try:
+            if await refresh_due(db, client()):
+                continue
+        except Refused:
+            wait = WITHOUT_CREDENTIAL
+        except CrispsyncError as error:
+            log.warning("refresh.waits", error=type(error).__name__)
+        except Exception:  # the loop outlives whatever one record brings
+            log.exception("refresh.stumbled")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await stopping.wait()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from app.clock import iso_ms, to_ms
+from app.clock import iso_ms
 from app.conversations.threads import ThreadProgress
 from app.crisp import translate
 from app.crisp.client import Answer, refuse_path_part
 from app.crisp.paging import ThreadBatch, walk_thread
 from app.db.base import StoredRow
 from app.records import MessageRecord, Rejected
-from app.sync.pull import Pull, split_rejected
+from app.sync.pull import split_rejected
 
 BATCHES_A_PART = 10
 
@@ -32,21 +33,38 @@ class Part:
         return self.progress is None or self.progress.back_to_ms is None
 
 
-async def read_thread(pull: Pull, row: StoredRow) -> AsyncIterator[Part]:
-    """Parts of a conversation's messages, newest first: all of them, or those since the last reading."""
+class Asks(Protocol):
+    """Who asks Crisp about one website."""
+
+    async def get(
+        self, path: str, params: Mapping[str, str | int] | None = None
+    ) -> Answer: ...  # raises what `CrispClient.get` raises
+
+
+async def read_thread(pull: Asks, row: StoredRow) -> AsyncIterator[Part]:
+    """Parts of a conversation's messages, newest first: all of them, or those since the last reading.
+
+    What was read, not what is stored, tells where to stop: hooks bring single messages, and one
+    that was lost between them lies further back.
+    """
     known_ms = None
     if row.messages_complete or row.messages_back_to_ms is not None:
-        known_ms = to_ms(row.last_message_at) if row.last_message_at else None
+        known_ms = row.messages_read_to_ms
+    read_to_ms = row.messages_read_to_ms
     async for part in _read_back(pull, row, None, known_ms):
+        if part.progress is not None:
+            read_to_ms = part.progress.read_to_ms
         yield part
     if not row.messages_complete and row.messages_back_to_ms is not None:
         # An earlier run stopped on the way back: go on from there.
         async for part in _read_back(pull, row, row.messages_back_to_ms, None):
+            if part.progress is not None:
+                part.progress = replace(part.progress, read_to_ms=read_to_ms)
             yield part
 
 
 async def _read_back(
-    pull: Pull, row: StoredRow, before_ms: int | None, known_ms: int | None
+    pull: Asks, row: StoredRow, before_ms: int | None, known_ms: int | None
 ) -> AsyncIterator[Part]:
     """Walk back from `before_ms` to the thread's start, or to what is known already."""
     path = f"conversation/{refuse_path_part(row.session_id)}/messages"
@@ -57,7 +75,7 @@ async def _read_back(
         return answers[-1]
 
     part = Part(row.session_id)
-    batches = 0
+    batches = newest_ms = 0
     newest_known = known_ms is not None and not row.messages_complete
     has_some = row.last_fingerprint is not None and before_ms is None
     async for batch in walk_thread(fetch, before_ms, has_some=has_some):
@@ -65,10 +83,11 @@ async def _read_back(
         cached = any(answer.cached for answer in answers)
         answers.clear()
         batches += 1
+        newest_ms = max(newest_ms, _newest(found))
         reached = known_ms is not None and 0 < _oldest(found) < known_ms
         if batch.back_to_ms is None or reached:
             back = row.messages_back_to_ms if reached and newest_known else None
-            part.progress = _progress(row, back)
+            part.progress = _progress(row, back, newest_ms)
             if cached and before_ms is None and _lacks_newest(row, part.messages):
                 part.progress = None
                 part.rejected.append(
@@ -77,7 +96,7 @@ async def _read_back(
             yield part
             return
         if batches % BATCHES_A_PART == 0 and known_ms is None:
-            part.progress = _progress(row, batch.back_to_ms)
+            part.progress = _progress(row, batch.back_to_ms, newest_ms)
             yield part
             part = Part(row.session_id)
 
@@ -110,5 +129,12 @@ def _lacks_newest(row: StoredRow, messages: Sequence[MessageRecord]) -> bool:
     )
 
 
-def _progress(row: StoredRow, back_to_ms: int | None) -> ThreadProgress:
-    return ThreadProgress(row.session_id, row.version_ms, row.last_fingerprint, back_to_ms)
+def _newest(messages: Sequence[MessageRecord]) -> int:
+    return max((m.version.crisp_ms for m in messages), default=0)
+
+
+def _progress(row: StoredRow, back_to_ms: int | None, newest_ms: int) -> ThreadProgress:
+    read_to_ms = max(newest_ms, row.messages_read_to_ms or 0)
+    return ThreadProgress(
+        row.session_id, row.version_ms, row.last_fingerprint, back_to_ms, read_to_ms
+    )

@@ -99,7 +99,7 @@ async def _find_due(pull: Pull, work: Threads) -> Sequence[StoredRow]:
                 conversations.c.last_fingerprint,
                 conversations.c.messages_complete,
                 conversations.c.messages_back_to_ms,
-                conversations.c.last_message_at,
+                conversations.c.messages_read_to_ms,
             )
             .where(*is_due)
             .order_by(conversations.c.version_ms.desc())

@@ -40,7 +40,7 @@ class Applier:
                 log.exception("hooks.stumbled")
             await self._wait_for_bell()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         self.stopping.set()
         self.bell.set()
 

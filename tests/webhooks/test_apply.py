@@ -282,9 +282,7 @@ async def test_case_057_nul_and_surrogates_in_a_hook(database_url: str) -> None:
     async with connected(database_url) as site:
         raw = b'{"website_id":"%s","event":"message:send","timestamp":%d,"data":{"session_id":"s","fingerprint":1,"type":"text","from":"user","timestamp":%d,"content":"a\\u0000b \\ud83d c"}}' % (site.id.encode(), ms(1), ms(1))  # fmt: skip
         await activate(site)
-        row = row_of(
-            raw, moment(2), website_id=site.id, event="message:send", emitted_ms=ms(1)
-        )
+        row = row_of(raw, moment(2), website_id=site.id, event="message:send", emitted_ms=ms(1))
         await receive(site.db, row)
         await apply_waiting(site.db)
         body = (await site.message("s", 1)).body
