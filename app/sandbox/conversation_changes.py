@@ -46,8 +46,8 @@ def set_field(
         over.patch["status"] = STATUS.get(value, -1)
     if bump:
         site.touch(i, world.clock.now())
-    data = _hook_data(field, value, before)
-    return record(world, site, f"conversation_{field}", event, **session_data(site, i), **data)
+    data = {**session_data(site, i), **_hook_data(field, value, before)}
+    return record(world, site, f"conversation_{field}", event, **data)
 
 
 def _hook_data(field: str, value: Any, before: dict[str, Any]) -> dict[str, Any]:
