@@ -16,8 +16,9 @@ import pytest_asyncio
 
 from app.sandbox.churn import make_changes
 from app.sandbox.conversation_changes import set_field
+from app.sandbox.hook_collector import collected_hooks
 from app.sandbox.hook_fates import Shares
-from app.sandbox.hook_queue import HookQueue
+from app.sandbox.hook_queue import HELD_S, Delivery, HookQueue
 from app.sandbox.hooks import HookSender, Sending, set_hooks, stop_hooks
 from app.sandbox.installs import reinstall, uninstall
 from app.sandbox.serve import serve
@@ -172,8 +173,8 @@ async def test_no_faster_than_the_rate(world: World, receiver: Receiver) -> None
         begun = clock()
         make_changes(world, 20)
         assert await sender.flush()
-        # A bound from below only: the first goes at once, each other one has its turn.
-        assert clock() - begun >= (len(receiver.got) - 1) / 100
+        # From below only, so that a slow machine cannot fail it; timers may fire a little early.
+        assert clock() - begun >= 0.9 * (len(receiver.got) - 1) / 100
 
 
 async def test_no_hooks_for_an_uninstalled_website(world: World, receiver: Receiver) -> None:
@@ -292,3 +293,35 @@ def _fits(got: Got, secret: str) -> bool:
     signed = f"[{got.headers['x-crisp-request-timestamp']};".encode() + got.body + b"]"
     right = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
     return got.headers["x-crisp-signature"] == right
+
+
+async def test_sent_in_the_order_that_is_collected(world: World, receiver: Receiver) -> None:
+    shares = {"lost": 0.1, "doubled": 0.2, "reordered": 0.3, "overtaken_by": 7}
+    with collected_hooks(world, **shares) as hooks:
+        async with sending(world, receiver, concurrency=1, **shares) as sender:
+            make_changes(world, 200)
+            assert await sender.flush()
+    assert [got.body for got in receiver.got] == [hook.body for hook in hooks.take()]
+
+
+def test_an_overtaken_hook_does_not_wait_for_ever() -> None:
+    queue = HookQueue()
+    queue.told = 1
+    queue.add(Delivery("e", "w", b"", place=3, timestamp_ms=0, overtaken=True), now=10)
+    assert queue.take(10) is None
+    assert queue.next_at(10) == 10 + HELD_S
+    assert queue.take(10 + HELD_S) is not None
+    assert queue.next_at(20) is None
+
+
+def test_a_hurry_leaves_retries_their_wait() -> None:
+    queue = HookQueue()
+    late = Delivery("late", "w", b"", place=0, timestamp_ms=0, late_s=60)
+    again = Delivery("again", "w", b"", place=0, timestamp_ms=0, attempt=2)
+    queue.add(late, now=0)
+    queue.put_back(again, now=0, wait_s=60)
+    assert queue.take(0) is None
+    queue.hurry()
+    assert queue.take(0) is late
+    assert queue.take(0) is None
+    assert queue.take(60) is again
