@@ -142,6 +142,8 @@ class GroupCommit:
 
     async def close(self) -> None:
         """Take no more, commit what was taken, let go of the database."""
+        if self._closed:
+            return
         self._closed = True
         if self._writing is not None:
             with suppress(Exception, asyncio.CancelledError):

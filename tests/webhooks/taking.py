@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from app.webhooks.tables import hook_refusals, inbox_events
 SECRET = "0123456789abcdef0123456789abcdef"
 WEBSITE = "42286ab3-b29a-4fde-8538-da0ae501d825"
 TIMESTAMP = "1506985696700"
+MEGABYTE = 1024 * 1024
 # Where Crisp reaches us is no loopback name.
 PUBLIC = "https://crispsync.example.com"
 
@@ -103,3 +105,21 @@ async def taking_hooks(url: str, secret: str | None = SECRET) -> AsyncIterator[T
         httpx.AsyncClient(transport=transport, base_url=PUBLIC) as web,
     ):
         yield Taking(app, web)
+
+
+def pour(address: str, announced: bool) -> int:
+    """Send 50 MB whatever is answered meanwhile; the status that came, 0 for none."""
+    url = httpx.URL(address)
+    size = 50 * MEGABYTE
+    kind = f"Content-Length: {size}" if announced else "Transfer-Encoding: chunked"
+    head = f"POST {PATH} HTTP/1.1\r\nHost: crispsync\r\n{kind}\r\n\r\n".encode()
+    block = b"x" * 65_536
+    part = block if announced else b"10000\r\n" + block + b"\r\n"
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as caller:
+        with suppress(OSError):  # it hangs up once it has answered
+            caller.sendall(head)
+            for _ in range(size // len(block)):
+                caller.sendall(part)
+        with suppress(OSError):
+            return int(caller.recv(65_536).split(b" ", 2)[1])
+    return 0
