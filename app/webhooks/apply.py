@@ -31,7 +31,7 @@ from app.ingest import (
     remove_messages,
 )
 from app.records import Batch
-from app.webhooks.fold import News, fold, read_hook
+from app.webhooks.fold import News, fold, interpret
 from app.webhooks.health import Counted, count_hooks
 from app.webhooks.tables import inbox_events
 from app.websites.installation import note_installation
@@ -149,7 +149,7 @@ def _judge(rules: WebsiteRules | None, row: StoredRow, news: News) -> Verdict:
         status = "unknown" if rules is None else rules.status
         return Verdict(row, "parked", f"The website is {status}.")
     try:
-        told = read_hook(row)
+        told = interpret(row)
     except Unusable as error:
         log.warning("hook.dead", event_id=row.id, website_id=row.website_id, hook=row.event)
         return Verdict(row, "dead", f"It cannot be applied: {error}.")

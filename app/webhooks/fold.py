@@ -29,7 +29,7 @@ class News:
     installed: tuple[int, bool] | None = None
 
 
-def read_hook(row: StoredRow) -> tuple[Told, int] | None:
+def interpret(row: StoredRow) -> tuple[Told, int] | None:
     """What the stored hook says and when it happened, or None when nobody wants to know it.
 
     Raises Unusable, with the reason, for what can never be applied.
