@@ -9,6 +9,7 @@ part of `make test`: they take minutes, and on a busy machine their times are no
     test_matching.py   matching 100,000 conversations anew, and 50 of them
     test_memory.py     the peak of memory as a website grows
     test_drift.py      what is lost while rows change under the reader, here and the usual way
+    test_intake.py     hooks taken a second and how long the slowest wait; the memory of large bodies
     test_kills.py      kill -9, thirty times in one import: the rows afterwards and what was asked twice
 
 Yardsticks, each written as one would write the simple version:
@@ -16,6 +17,7 @@ Yardsticks, each written as one would write the simple version:
     fetch_only.py      asks for the same answers and parses them, nothing else
     plain_script.py    asks for everything and upserts answer by answer
     forward_cursor.py  pages forward and remembers the newest date it has seen
+    plain_intake.py    a FastAPI route that commits each hook by itself (send_hooks.py sends to both)
 
 How a time is measured: everything is a process of its own, from its start to its end. What is
 compared runs in turns (A B C, A B C, …) in one run on one machine; of each round the ratio is taken,
