@@ -24,6 +24,10 @@ from tests.pulling import Crispsync
 CONVERSATIONS = "/website/{website_id}/conversations/{page}"
 PEOPLE = "/website/{website_id}/people/profiles/{page}"
 MESSAGES = "/website/{website_id}/conversation/{session_id}/messages"
+CONVERSATION = "/website/{website_id}/conversation/{session_id}"
+MESSAGE = "/website/{website_id}/conversation/{session_id}/message/{fingerprint}"
+PROFILE = "/website/{website_id}/people/profile/{people_id}"
+PEOPLE_DATA = "/website/{website_id}/people/data/{people_id}"
 
 
 @contextmanager
