@@ -22,6 +22,7 @@ from app.records import Batch, Rejected
 from app.sync.leases import Claim, fence
 from app.sync.runs import Asked
 from app.sync.tables import sync_failures
+from app.sync.untold import count_untold
 from app.websites.rules import WebsiteRules, lock_website
 
 T = TypeVar("T")
@@ -134,6 +135,9 @@ class Pull:
         async def write(connection: AsyncConnection, writer: Writer) -> Outcome:
             await lock_website(connection, self.website_id)
             await fence(connection, self.claim, requests=requests)
+            since = self.rules.activated_at
+            if self.claim.kind == "incremental" and since is not None:
+                await count_untold(connection, since, LAG_MS, batch)
             outcome = await writer(connection, self.rules, batch)
             for step in also:
                 await step(connection)

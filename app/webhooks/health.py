@@ -15,13 +15,9 @@ from typing import Any, Literal
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import clock
 from app.db.base import dump_json
-from app.db.upsert import insert_for
-from app.websites.tables import missed_hooks
 
 Outcome = Literal["done", "ignored", "dead"]
-MissedKind = Literal["message", "conversation", "contact"]
 
 _GROWTH = 1.25
 _LONGEST_MS = 14 * 86_400_000
@@ -136,23 +132,6 @@ def percentile(delays: Mapping[str, int], share: float) -> float | None:
     # The middle of the step; its shortest whole ms is one above the bound before.
     lowest = DELAY_STEPS[found - 1] + 1 if found else 1
     return math.sqrt(lowest * DELAY_STEPS[found])
-
-
-async def count_missed(
-    connection: AsyncConnection, website_id: str, kind: MissedKind, missed: int
-) -> None:
-    """Add to what a pull found today (UTC) and no hook had told."""
-    if missed <= 0:
-        return
-    statement = insert_for(connection, missed_hooks).values(
-        website_id=website_id, day=clock.now().date().isoformat(), kind=kind, missed=missed
-    )
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["website_id", "day", "kind"],
-            set_={"missed": missed_hooks.c.missed + statement.excluded.missed},
-        )
-    )
 
 
 _INSERT = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -20,6 +20,7 @@ from sqlalchemy import insert, update
 from app import clock
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations
+from app.crisp.errors import Gone
 from app.crisp.paging import Page
 from app.sandbox.churn import FULL_MIX, make
 from app.sandbox.hook_collector import SignedHook, collected_hooks
@@ -65,11 +66,13 @@ class Story:
     async def deliver(self, number: int) -> None:
         hook = self.pending.pop(number % len(self.pending))
         headers = {name.lower(): value.encode() for name, value in hook.headers.items()}
-        found = read_hook(hook.body, headers["x-crisp-request-timestamp"], b"1", clock.now())
+        now = clock.from_ms(self.crisp.world.clock.now())
+        assert now is not None
+        found = read_hook(hook.body, headers["x-crisp-request-timestamp"], b"1", now)
         row = {name: getattr(found, name) for name in ("id", "website_id", "event", "error", "body", "emitted_ms", "first_attempt")}  # fmt: skip
         await self._execute(insert(inbox_events).values(
             **row, state=found.state, attempts=0, deliveries=1,
-            received_at=clock.from_ms(self.crisp.world.clock.now()),
+            received_at=now,
         ))  # fmt: skip
         self.told.append(found.id)
         await apply_waiting(self.crisp.db)
@@ -89,8 +92,8 @@ class Story:
         else:
             rows = await self.crisp.rows(conversations.select().order_by(conversations.c.id))
             live = [row for row in rows if row.deleted_at is None]
-            if live:
-                self.fetched.append(await _read(self.pull, live[number % len(live)]))
+            with suppress(Gone):  # its removal has not been told yet
+                self.fetched += [await _read(self.pull, live[number % len(live)])] if live else []
 
     async def write(self, number: int) -> None:
         fetched = self.fetched.pop(number % len(self.fetched))

@@ -19,13 +19,13 @@ from app.webhooks.health import (
     Counted,
     Outcome,
     count_hooks,
-    count_missed,
     percentile,
     step_of,
 )
 from app.webhooks.hook_figures import event_figures
 from app.webhooks.silence import silent_since
 from app.webhooks.tables import hook_days, hook_refusals
+from app.websites.missed import count_missed
 from tests.webhooks.conftest import NOW, OTHER, SITE, Put, ago, an_event, connect_website
 
 
