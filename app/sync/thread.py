@@ -9,7 +9,7 @@ from app.clock import iso_ms, to_ms
 from app.conversations.threads import ThreadProgress
 from app.crisp import translate
 from app.crisp.client import Answer, refuse_path_part
-from app.crisp.paging import ThreadBatch, walk_thread
+from app.crisp.thread_paging import ThreadBatch, walk_thread
 from app.db.base import StoredRow
 from app.records import MessageRecord, Rejected
 from app.sync.pull import Pull, split_rejected
