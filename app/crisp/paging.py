@@ -1,15 +1,14 @@
 """Walking Crisp's lists so that nothing is lost while they change.
 
 Numbered lists are read from the last page to the first inside a frozen window, because rows can
-then only move towards pages that are still to come. Threads are read backwards from the newest
-message. A walk that repeats itself is an error, never an endless loop.
-Source: crisp/REFERENCE.md sections 3, 4.3 and 4.6.
+then only move towards pages that are still to come. A walk that repeats itself is an error, never an endless loop.
+Source: crisp/REFERENCE.md sections 3 and 4.6.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from app.crisp.client import Answer
@@ -49,56 +48,133 @@ def page_of(number: int, answer: Answer) -> Page:
     return Page(number, items, answer.more, answer.asked_ms)
 
 
-async def find_last_page(fetch: Fetch, guess: int = 1, confirm: int = CONFIRM_EMPTY) -> Page:
-    """The last page that has rows, or an empty page 1. Doubling from `guess`, then bisection.
+@dataclass(slots=True)
+class Search:
+    """The search for a list's last page: doubling from `guess`, then bisection.
 
-    An empty page right after one that promised more is asked for again, up to `confirm` times, and
-    an empty list once: an empty answer is sometimes a failure (FAILURES case 38).
+    Whoever has it as JSON goes on with it, without the pages asked for before. `last` is the furthest
+    page met that has rows (or page 1), `rows` of them; `beyond` is one known to have none. An empty
+    page right after one that promised more is asked for again, up to `confirm` times, and an empty
+    list once: an empty answer is sometimes a failure (FAILURES case 38). `page` is the last page where
+    this process has asked for it.
     """
-    last, beyond = await _bracket(fetch, max(1, guess))
-    while last.number + 1 < beyond:
-        page = await fetch((last.number + beyond) // 2)
+
+    guess: int = 1
+    confirm: int = CONFIRM_EMPTY
+    last: int = 0
+    rows: int = 0
+    more: bool = False
+    beyond: int | None = None
+    checks: int = 0
+    page: Page | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "page"}
+
+    @property
+    def promises_more(self) -> bool:
+        return self.rows >= PER_PAGE and self.more
+
+    @property
+    def ended(self) -> bool:
+        return self.next_page() is None
+
+    def next_page(self) -> int | None:
+        """What to ask for next, None when the last page is found."""
+        if self.beyond is None:
+            return self.last * 2 or self.guess
+        if not self.last:
+            return 1
+        if self.last + 1 < self.beyond:
+            return (self.last + self.beyond) // 2
+        return self._page_to_check()
+
+    def _page_to_check(self) -> int | None:
+        if (self.rows and not self.more) or self.checks >= 2 * self.confirm:
+            return None
+        if self.rows or self.more:
+            # The next page, then this one: rows of the next may have moved up to it meanwhile.
+            return self.last + 1 - self.checks % 2
+        return self.last if self.checks % 2 == 0 else None
+
+    def note(self, page: Page) -> None:
+        is_check = self.beyond is not None and 0 < self.last >= self.beyond - 1
+        self.checks += is_check
         if page.items:
-            last = page
-            if page.is_surely_last:
-                break
-        else:
-            beyond = page.number
-    for _ in range(confirm if last.items or last.more else min(confirm, 1)):
-        if last.items and not last.more:
-            break
-        if last.items or last.more:
-            page = await fetch(last.number + 1)
-            if page.items:
-                return await find_last_page(fetch, page.number, confirm)
-        last = await fetch(last.number)  # rows of the next page may have moved up to it meanwhile
-    return last
-
-
-async def _bracket(fetch: Fetch, guess: int) -> tuple[Page, int]:
-    """A page that has rows (or page 1) and the number of one further on that has none."""
-    last = Page(0, [], more=False, asked_ms=0)
-    number = guess
-    while True:
-        page = await fetch(number)
-        if not page.items:
-            break
-        if last.items and page.items == last.items:
-            raise Circular(
-                f"Pages {last.number} and {page.number} of a list in Crisp are the same."
-            )
-        last = page
+            went_on = page.number > self.last and is_check
+            if went_on or (page.number == self.last and not self.rows):
+                self.beyond = None
+            if went_on:
+                self.checks = 0
+        elif page.number == 1:
+            self.beyond = self.beyond or 2
+        elif page.number != self.last:
+            self.beyond = page.number
+        if page.items or page.number in {1, self.last}:
+            self.last, self.rows, self.more = page.number, len(page.items), page.more
+            self.page = page
         if page.is_surely_last:
-            return last, number + 1
-        number *= 2
-        if number > _FURTHEST_PAGE:
-            raise Circular("A list in Crisp has no end.")
-    if last.number:
-        return last, number
-    if number == 1:
-        return Page(1, [], page.more, page.asked_ms), 2
-    first = await fetch(1)
-    return first, number
+            self.beyond = page.number + 1
+
+
+async def ask_next(fetch: Fetch, search: Search) -> Page:
+    """The page that brings the search forward, already noted in it. Raises Circular."""
+    number = search.next_page()
+    if number is None or number > _FURTHEST_PAGE:
+        raise Circular("A list in Crisp has no end.")
+    before = search.page
+    page = await fetch(number)
+    if before and page.items == before.items and page.items and number != before.number:
+        raise Circular(f"Pages {before.number} and {number} of a list in Crisp are the same.")
+    search.note(page)
+    return page
+
+
+async def find_last_page(fetch: Fetch, guess: int = 1, confirm: int = CONFIRM_EMPTY) -> Page:
+    """The last page that has rows, or an empty page 1."""
+    search = Search(max(1, guess), confirm)
+    last = await ask_next(fetch, search)
+    while not search.ended:
+        await ask_next(fetch, search)
+    return search.page or last
+
+
+@dataclass(slots=True)
+class ListWalk:
+    """How far a list is read: `page` is the next one, None while the last page is looked for.
+
+    `rows` were read so far; those on the way of the search do not count twice.
+    """
+
+    search: Search
+    page: int | None = None
+    rows: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {"search": self.search.as_json(), "page": self.page, "rows": self.rows}
+
+
+def list_walk(stored: Mapping[str, Any] | None, guess: int, confirm: int) -> ListWalk:
+    """The walk that was stored as JSON, else a new one."""
+    if stored is None:
+        return ListWalk(Search(max(1, guess), confirm))
+    return ListWalk(Search(**stored["search"]), stored["page"], stored["rows"])
+
+
+async def walk_list(fetch: Fetch, walk: ListWalk) -> AsyncIterator[Page]:
+    """Every page that is asked for; all of them are to be kept, each with `walk` as it is then.
+
+    The rows of the last page are those the search has met, in this process or an earlier one.
+    """
+    while walk.page is None:
+        page = await ask_next(fetch, walk.search)
+        if walk.search.ended:
+            walk.page, walk.rows = walk.search.last - 1, walk.search.rows
+        yield page
+    async for page in walk_back(fetch, walk.page):
+        walk.page = page.number - 1
+        walk.rows += len(page.items)
+        yield page
 
 
 async def walk_back(fetch: Fetch, last: int, known: Page | None = None) -> AsyncIterator[Page]:
@@ -117,108 +193,6 @@ async def walk_back(fetch: Fetch, last: int, known: Page | None = None) -> Async
             page = await fetch(number)
         yield page
         before = page
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadBatch:
-    """The messages that one step of a walk brought and no earlier one.
-
-    `back_to_ms` is where to go on, None when the thread's start is reached. `gap_ms` is a millisecond
-    that may hold more messages than were read.
-    """
-
-    items: list[dict[str, Any]]
-    back_to_ms: int | None
-    gap_ms: int | None = None
-
-
-FetchBatch = Callable[[dict[str, int]], Awaitable[Answer]]
-"""From the query's timestamp parameter, if any, to a batch of messages."""
-
-
-async def walk_thread(
-    fetch: FetchBatch, before_ms: int | None = None, *, has_some: bool = False
-) -> AsyncIterator[ThreadBatch]:
-    """Batches of messages, newest first.
-
-    Each next batch is asked from the oldest time + 1 ms, so that messages which share that
-    millisecond are not cut off; a millisecond that fills a whole batch is read from both its ends. An
-    empty batch is asked for again where there must be messages: after a 206, and in a thread that
-    `has_some`. Raises Circular when Crisp keeps sending what it sent.
-    """
-    seen: set[int] = set()
-    stuck, crowd_ms = False, None
-    while True:
-        cursor = {} if before_ms is None else {"timestamp_before": before_ms}
-        answer = await _ask_batch(fetch, cursor, has_some=has_some and not seen)
-        items = page_of(1, answer).items
-        if answer.more and not items:
-            raise Circular("A thread in Crisp promises more messages and shows none.")
-        fresh = _take_fresh(items, seen)
-        times = _times(items)
-        if not answer.more or not times:
-            yield ThreadBatch(fresh, None)
-            return
-        oldest, gap_ms = min(times), None
-        if not fresh and (stuck or before_ms is None):
-            raise Circular("A thread in Crisp repeats itself instead of going back.")
-        stuck = not fresh
-        if oldest < max(times):
-            before_ms = oldest if stuck or before_ms == oldest + 1 else oldest + 1
-        elif oldest == crowd_ms:  # "before" includes the moment itself, it seems
-            before_ms = oldest - 1
-        else:
-            first, whole = await _read_crowd(fetch, oldest, items)
-            fresh += _take_fresh(first, seen)
-            before_ms = crowd_ms = oldest
-            gap_ms, stuck = None if whole else oldest, False
-        yield ThreadBatch(fresh, before_ms, gap_ms)
-
-
-async def _ask_batch(fetch: FetchBatch, cursor: dict[str, int], *, has_some: bool) -> Answer:
-    answer = await fetch(cursor)
-    for _ in range(CONFIRM_EMPTY):
-        if answer.data or not (answer.more or has_some):
-            break
-        answer = await fetch(cursor)
-    return answer
-
-
-async def _read_crowd(
-    fetch: FetchBatch, moment_ms: int, last: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], bool]:
-    """The first messages of a millisecond whose `last` ones fill a batch; whether these are all.
-
-    They are when both ends meet. Crisp places a batch by time alone, so what lies between two full
-    batches of one millisecond is out of reach, with timestamp_around too (crisp/REFERENCE.md
-    section 4.3).
-    """
-    try:
-        answer = await _ask_batch(fetch, {"timestamp_after": moment_ms - 1}, has_some=True)
-    except Permanent:  # older than timestamp_after, it seems
-        return [], False
-    first = page_of(1, answer).items
-    times = _times(first)
-    if moment_ms not in times:
-        return first, False
-    ids = {item.get("fingerprint") for item in last} - {None}
-    meet = any(item.get("fingerprint") in ids for item in first)
-    return first, meet or not answer.more or max(times) > moment_ms
-
-
-def _take_fresh(items: list[dict[str, Any]], seen: set[int]) -> list[dict[str, Any]]:
-    fresh = [item for item in items if item.get("fingerprint") not in seen]
-    seen.update(f for item in items if isinstance(f := item.get("fingerprint"), int))
-    return fresh
-
-
-def _times(items: list[dict[str, Any]]) -> list[int]:
-    return [t for item in items if (t := _time(item)) is not None]
-
-
-def _time(item: dict[str, Any]) -> int | None:
-    value = item.get("timestamp")
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def end_when_refused(fetch: Fetch) -> Fetch:

@@ -18,12 +18,12 @@ from app.crisp.paging import (
     Page,
     end_when_gone,
     end_when_refused,
-    find_last_page,
-    walk_back,
+    list_walk,
+    walk_list,
 )
 from app.records import Batch
 from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, split_rejected
-from app.sync.windows import ListState, begin, walk_windows
+from app.sync.windows import ListState, begin, go_on, walk_windows
 from app.websites.tables import websites
 
 RESCAN_MS = 48 * 3_600_000
@@ -32,13 +32,20 @@ RESCAN_MS = 48 * 3_600_000
 
 async def list_conversations(pull: Pull, more_threads: asyncio.Event) -> None:
     """All windows of this run, then the tail; `more_threads` is set whenever rows were saved."""
-    start = state = _state_of(pull)
-    async for page, state in walk_windows(start, lambda f, t: fetch_conversations(pull, f, t)):
+    state = _state_of(pull)
+    listed = state.listed
+    async for page, _state in walk_windows(state, lambda f, t: fetch_conversations(pull, f, t)):
         if not page.items and page.number < state.pages:
             pull.suspect(f"Page {page.number} of the conversations came empty")
         if state.unreachable_ms is not None:
             pull.suspect("Crisp promised more conversations than it showed")
-        await save_conversations(pull, page, checkpoint={"conversations": state.as_json()})
+        await save_conversations(
+            pull,
+            page,
+            checkpoint={"conversations": state.as_json()},
+            counted=state.listed - listed,
+        )
+        listed = state.listed
         _tell_total(pull, state)
         more_threads.set()
     if pull.claim.kind != "backfill":
@@ -48,7 +55,7 @@ async def list_conversations(pull: Pull, more_threads: asyncio.Event) -> None:
 def _state_of(pull: Pull) -> ListState:
     stored = pull.claim.checkpoint.get("conversations")
     if stored:
-        return ListState(**stored)
+        return go_on(stored)
     end_ms = pull.client.clock.now_ms() - LAG_MS
     wanted = pull.claim.window_from, pull.claim.window_to
     if wanted[0] is not None and wanted[1] is not None:
@@ -90,7 +97,9 @@ async def save_conversations(
     *,
     direct: bool = False,
     checkpoint: Mapping[str, Any] | None = None,
+    counted: int | None = None,
 ) -> None:
+    """`counted` where a page's rows do not all count, or do not count for the first time."""
     records, rejected = split_rejected(
         [translate.conversation(item, page.asked_ms, direct=direct) for item in page.items]
     )
@@ -98,16 +107,24 @@ async def save_conversations(
         Batch(pull.website_id, conversations=records),
         rejected=rejected,
         checkpoint=checkpoint,
-        counts={"conversations_done": len(records)},
+        counts={"conversations_done": len(records) if counted is None else counted},
     )
 
 
 async def _list_newest(pull: Pull, since_ms: int, more_threads: asyncio.Event) -> None:
     """What changed after the frozen end. Not proved complete: the next run's window reads it again."""
+    stored = pull.claim.checkpoint.get("newest_conversations")
+    walk = list_walk(stored, guess=1, confirm=0)
     fetch = end_when_refused(fetch_conversations(pull, since_ms, None))
-    last = await find_last_page(fetch, confirm=0)
-    async for page in walk_back(fetch, last.number, last):
-        await save_conversations(pull, page)
+    rows = walk.rows
+    async for page in walk_list(fetch, walk):
+        await save_conversations(
+            pull,
+            page,
+            checkpoint={"newest_conversations": walk.as_json()},
+            counted=walk.rows - rows,
+        )
+        rows = walk.rows
         more_threads.set()
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import update
@@ -146,14 +147,32 @@ async def _pull_everything(pull: Pull) -> None:
         # People go first and keep their connection; their pages can only be asked for one after
         # another, so the other connections are free for conversations meanwhile (docs/why.md).
         if pull.rules.import_people and kind != "backfill":
-            tasks.create_task(pull_all_people(pull) if kind == "full" else pull_new_people(pull))
+            people = pull_all_people(pull) if kind == "full" else pull_new_people(pull)
+            tasks.create_task(_stop_in_order(pull, people))
         if pull.rules.import_conversations:
             await pull.save(Batch(pull.website_id), checkpoint=_began(pull))
             more_threads = asyncio.Event()
-            listing = tasks.create_task(list_conversations(pull, more_threads))
-            tasks.create_task(pull_threads(pull, more_threads, listing))
+            lists = list_conversations(pull, more_threads)
+            listing = tasks.create_task(_stop_in_order(pull, lists))
+            threads = pull_threads(pull, more_threads, listing)
+            tasks.create_task(_stop_in_order(pull, threads))
+    if pull.stopped_by:
+        raise ExceptionGroup("parts of a run", pull.stopped_by)
     if kind == "full":
         await confirm_removals(pull)
+
+
+async def _stop_in_order(pull: Pull, part: Coroutine[Any, Any, None]) -> None:
+    """An error that ends one part lets the others write what they have read and paid for.
+
+    Where nothing can be written any more, and where the whole run is cancelled, nobody waits.
+    """
+    try:
+        await part
+    except DatabaseAway:
+        raise
+    except (CrispsyncError, Stopped) as error:
+        pull.stopped_by.append(error)
 
 
 def _began(pull: Pull) -> dict[str, object]:

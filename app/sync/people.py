@@ -21,16 +21,19 @@ from app.crisp import translate
 from app.crisp.client import refuse_path_part
 from app.crisp.errors import CrispError, Gone
 from app.crisp.paging import (
+    CONFIRM_EMPTY,
     PER_PAGE,
     Fetch,
     Page,
+    Search,
+    ask_next,
     end_when_gone,
     end_when_refused,
-    find_last_page,
-    walk_back,
+    list_walk,
+    walk_list,
 )
 from app.records import Batch, ContactRecord, Rejected
-from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, split_rejected
+from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, Step, split_rejected
 from app.websites.tables import websites
 
 REREAD_EVERY = timedelta(hours=24)
@@ -49,23 +52,20 @@ async def pull_all_people(pull: Pull) -> None:
         state |= {"total": total, "tries": 0}
     while True:
         await _walk(pull, state)
-        met = await _count_met(pull, state["began_ms"])
+        short = await _is_short(pull, state)
+        if short and "newest" not in state:
+            # Some of those counted may have been removed since: only the count of now can accuse.
+            state["total"] = await _ask_total(pull)
+        # Whoever is counted now came before the window's end, or is among the newest.
+        await _pull_newest(pull, state, CONFIRM_EMPTY if short else 0)
+        if not await _is_short(pull, state):
+            break
         state["tries"] += 1
-        if state["total"] is None or met >= state["total"]:
-            break
-        # Some of those counted may have been removed since: only the count of now can accuse.
-        state["total"] = await _ask_total(pull)
-        if (
-            state["total"] is None
-            or met >= state["total"]
-            or not await _old_ones_missing(pull, state)
-        ):
-            break
         if state["tries"] >= TRIES_FOR_COMPLETENESS:
+            met = await _count_met(pull, state["began_ms"])
             pull.suspect(f"Crisp counts {state['total']} people, {met} could be read")
             break
-        state.pop("page", None)
-    await _pull_newest(pull, state["to_ms"])
+        del state["walk"], state["newest"]
     await pull.save(
         Batch(pull.website_id),
         _read_to(pull, state["to_ms"], reread=True),
@@ -86,7 +86,7 @@ async def pull_new_people(pull: Pull) -> None:
             "total": None,
         }
     await _walk(pull, state)
-    await _pull_newest(pull, state["to_ms"])
+    await _pull_newest(pull, state, confirm=0)
     await _reread_some(pull)
     await pull.save(
         Batch(pull.website_id),
@@ -110,8 +110,14 @@ def fetch_people(pull: Pull, from_ms: int | None, to_ms: int | None) -> Fetch:
 
 
 async def save_people(
-    pull: Pull, page: Page, *, direct: bool = False, checkpoint: Mapping[str, Any] | None = None
+    pull: Pull,
+    page: Page,
+    *also: Step,
+    direct: bool = False,
+    checkpoint: Mapping[str, Any] | None = None,
+    counted: int | None = None,
 ) -> None:
+    """`counted` where a page's rows do not all count, or do not count for the first time."""
     records, rejected = split_rejected(
         [translate.contact(item, page.asked_ms, direct=direct) for item in page.items]
     )
@@ -120,33 +126,37 @@ async def save_people(
         rejected += failed
     await pull.save(
         Batch(pull.website_id, contacts=records),
+        *also,
         rejected=rejected,
         checkpoint=checkpoint,
-        counts={"people_done": len(records)},
+        counts={"people_done": len(records) if counted is None else counted},
     )
 
 
 async def _walk(pull: Pull, state: dict[str, Any]) -> None:
-    """Last page to first; `state["page"]` is the next one to read."""
+    """Last page to first; `state["walk"]` is how far it is."""
     fetch = fetch_people(pull, state.get("from_ms"), state["to_ms"])
-    known = None
-    if "page" not in state:
-        guess = math.ceil(state["total"] / PER_PAGE) if state["total"] else 1
-        known = await find_last_page(fetch, guess)
-        state["page"] = known.number
-        total = (known.number - 1) * PER_PAGE + len(known.items)
-        pull.claim.counts["people_total"] = total
-    async for page in walk_back(fetch, state["page"], known):
-        state["page"] = page.number - 1
-        await save_people(pull, page, checkpoint={"people": dict(state)})
+    guess = math.ceil(state["total"] / PER_PAGE) if state["total"] else 1
+    walk = list_walk(state.get("walk"), guess, CONFIRM_EMPTY)
+    rows = walk.rows
+    async for page in walk_list(fetch, walk):
+        state["walk"] = walk.as_json()
+        if walk.search.ended:
+            total = (walk.search.last - 1) * PER_PAGE + walk.search.rows
+            pull.claim.counts["people_total"] = total
+        await save_people(pull, page, checkpoint={"people": dict(state)}, counted=walk.rows - rows)
+        rows = walk.rows
 
 
-async def _pull_newest(pull: Pull, since_ms: int) -> None:
+async def _pull_newest(pull: Pull, state: dict[str, Any], confirm: int) -> None:
     """What is too fresh for the frozen window; the next run reads it again, inside its window."""
-    fetch = fetch_people(pull, since_ms, None)
-    last = await find_last_page(fetch, confirm=0)
-    async for page in walk_back(fetch, last.number, last):
-        await save_people(pull, page)
+    fetch = fetch_people(pull, state["to_ms"], None)
+    walk = list_walk(state.get("newest"), 1, confirm)
+    rows = walk.rows
+    async for page in walk_list(fetch, walk):
+        state["newest"] = walk.as_json()
+        await save_people(pull, page, checkpoint={"people": dict(state)}, counted=walk.rows - rows)
+        rows = walk.rows
 
 
 async def _reread_some(pull: Pull) -> None:
@@ -156,25 +166,50 @@ async def _reread_some(pull: Pull) -> None:
     if state is None:
         if before is not None and clock.now() - before < REREAD_EVERY:
             return
-        to_ms = pull.client.clock.now_ms() - LAG_MS
-        last = await find_last_page(fetch_people(pull, None, to_ms))
-        state = {"to_ms": to_ms, "page": last.number, "pages": last.number}
+        state = await _begin_rereading(pull)
     fetch = fetch_people(pull, None, state["to_ms"])
-    for _ in range(math.ceil(state["pages"] / RUNS_PER_REREAD)):
-        if state["page"] > 0:
-            await save_people(pull, await fetch(state["page"]))
-            state = {**state, "page": state["page"] - 1}
-    ended = state["page"] == 0
+    stored = pull.claim.checkpoint.get("reread") or {}
+    for left in range(stored.get("left", math.ceil(state["pages"] / RUNS_PER_REREAD)), 0, -1):
+        if state["page"] <= 0:
+            break
+        page = await fetch(state["page"])
+        state = {**state, "page": state["page"] - 1}
+        checkpoint = {"reread": {"left": left - 1}}
+        await save_people(pull, page, _remember(pull, state), checkpoint=checkpoint)
 
-    async def remember(connection: AsyncConnection) -> None:
-        values: dict[str, Any] = {"rolling_read": None if ended else state}
-        if ended:
-            values["people_reread_at"] = clock.now()
+
+async def _begin_rereading(pull: Pull) -> dict[str, Any]:
+    """Find the last page; a list of one page is read with that."""
+    stored = pull.claim.checkpoint.get("reread") or {}
+    to_ms = stored.get("to_ms") or pull.client.clock.now_ms() - LAG_MS
+    fetch = fetch_people(pull, None, to_ms)
+    search = Search(**stored.get("search", {}))
+    while True:
+        page = await ask_next(fetch, search)
+        if search.ended:
+            break
+        checkpoint = {"reread": {"to_ms": to_ms, "search": search.as_json()}}
+        await save_people(pull, page, checkpoint=checkpoint, counted=0)
+    state = {"to_ms": to_ms, "page": search.last - 1, "pages": search.last}
+    checkpoint = {"reread": {}}
+    await save_people(
+        pull, page, _remember(pull, state), checkpoint=checkpoint, counted=search.rows
+    )
+    return state
+
+
+def _remember(pull: Pull, state: Mapping[str, Any]) -> Step:
+    ended = state["page"] == 0
+    values: dict[str, Any] = {"rolling_read": None if ended else dict(state)}
+    if ended:
+        values["people_reread_at"] = clock.now()
+
+    async def work(connection: AsyncConnection) -> None:
         await connection.execute(
             update(websites).where(websites.c.id == pull.website_id).values(**values)
         )
 
-    await pull.save(Batch(pull.website_id), remember)
+    return work
 
 
 async def _with_custom_data(
@@ -227,13 +262,10 @@ async def _count_met(pull: Pull, since_ms: int) -> int:
         )
 
 
-async def _old_ones_missing(pull: Pull, state: Mapping[str, Any]) -> bool:
-    """Whether the shortfall is more than the people who came after the window's end."""
-    fetch = fetch_people(pull, state["to_ms"], None)
-    last = await find_last_page(fetch)
-    fresh = (last.number - 1) * PER_PAGE + len(last.items)
-    met = await _count_met(pull, state["began_ms"])
-    return met + fresh < int(state["total"])
+async def _is_short(pull: Pull, state: Mapping[str, Any]) -> bool:
+    """Whether fewer people were met than Crisp counted."""
+    total = state["total"]
+    return total is not None and await _count_met(pull, state["began_ms"]) < int(total)
 
 
 def _read_to(pull: Pull, to_ms: int, *, reread: bool) -> Any:

@@ -54,6 +54,8 @@ class Pull:
     claim: Claim
     rules: WebsiteRules
     website: StoredRow
+    stopped_by: list[Exception] = field(default_factory=list)
+    """Why parts of this run ended; then no part asks Crisp any more, and each writes what it has."""
     _counted: int = field(init=False)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -92,7 +94,12 @@ class Pull:
         return int(found or 0)
 
     async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
-        """Ask about this website: `path` goes on behind /website/{id}/."""
+        """Ask about this website: `path` goes on behind /website/{id}/.
+
+        Raises what another part of the run was stopped by, too.
+        """
+        if self.stopped_by:
+            raise self.stopped_by[0]
         return await self.client.get(
             f"website/{self.website_id}/{path}", params, website_id=self.website_id
         )

@@ -10,10 +10,11 @@ from app.clock import iso_ms
 from app.conversations.threads import ThreadProgress
 from app.crisp import translate
 from app.crisp.client import Answer, refuse_path_part
-from app.crisp.paging import ThreadBatch, walk_thread
+from app.crisp.thread_paging import ThreadBatch, walk_thread
 from app.db.base import StoredRow
+from app.errors import CrispsyncError
 from app.records import MessageRecord, Rejected
-from app.sync.pull import split_rejected
+from app.sync.pull import Stopped, split_rejected
 
 BATCHES_A_PART = 10
 
@@ -78,7 +79,14 @@ async def _read_back(
     batches = newest_ms = 0
     newest_known = known_ms is not None and not row.messages_complete
     has_some = row.last_fingerprint is not None and before_ms is None
-    async for batch in walk_thread(fetch, before_ms, has_some=has_some):
+    walk = walk_thread(fetch, before_ms, has_some=has_some)
+    while True:
+        try:
+            batch = await anext(walk)
+        except (CrispsyncError, Stopped):
+            if part.progress is not None:  # paid for, also when the way ends here
+                yield part
+            raise
         found = _add_batch(part, batch, min(answer.asked_ms for answer in answers))
         cached = any(answer.cached for answer in answers)
         answers.clear()
@@ -95,10 +103,11 @@ async def _read_back(
                 )
             yield part
             return
-        if batches % BATCHES_A_PART == 0 and known_ms is None:
+        if known_ms is None:
             part.progress = _progress(row, batch.back_to_ms, newest_ms)
-            yield part
-            part = Part(row.session_id)
+            if batches % BATCHES_A_PART == 0:
+                yield part
+                part = Part(row.session_id)
 
 
 def _add_batch(part: Part, batch: ThreadBatch, asked_ms: int) -> list[MessageRecord]:

@@ -7,11 +7,11 @@ Crisp may refuse or silently cap deep ones (crisp/GAPS.md row 11).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
-from app.crisp.paging import Fetch, Page, end_when_refused, find_last_page, walk_back
+from app.crisp.paging import Fetch, Page, Search, ask_next, end_when_refused, walk_back
 
 MAX_PAGES = 80
 _SMALLEST_MS = 2_000
@@ -23,8 +23,9 @@ Fetching = Callable[[int, int], Fetch]
 @dataclass(slots=True)
 class ListState:
     """How far the list between `from_ms` and `to_ms` is read. `page` is the next one to read of the
-    window from `lower_ms` to `upper_ms`; None before the window is planned. `unreachable_ms` is where
-    Crisp showed fewer rows than it promised, and no smaller window helped.
+    window from `lower_ms` to `upper_ms`; None before the window is planned. While it is, `search` looks
+    for its last page, and `probed` tells that its depth is known to be right. `unreachable_ms` is
+    where Crisp showed fewer rows than it promised, and no smaller window helped.
     """
 
     from_ms: int
@@ -36,33 +37,44 @@ class ListState:
     listed: int = 0
     done: bool = False
     unreachable_ms: int | None = None
+    probed: bool = False
+    search: Search | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        stored = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**stored, "search": self.search.as_json() if self.search else None}
 
 
 def begin(from_ms: int, to_ms: int) -> ListState:
     return ListState(from_ms, to_ms, upper_ms=to_ms)
 
 
+def go_on(stored: Mapping[str, Any]) -> ListState:
+    """The state that `as_json` gave."""
+    search = stored.get("search")
+    return ListState(**{**stored, "search": Search(**search) if search else None})
+
+
 async def walk_windows(
     state: ListState, fetching: Fetching, limit: int = MAX_PAGES
 ) -> AsyncIterator[tuple[Page, ListState]]:
-    """Every page, each with the state to save together with its rows."""
+    """Every page that is asked for, each with the state to save together with its rows."""
     while not state.done:
-        known = None
         if state.page is None:
-            known = await _plan(state, fetching, limit)
+            async for page in _plan(state, fetching, limit):
+                yield page, state
+            continue
         fetch = fetching(state.lower_ms, state.upper_ms)
-        async for page in walk_back(fetch, state.page or 1, known):
-            state.page = page.number - 1
+        async for page in walk_back(fetch, state.page):
             state.listed += len(page.items)
-            if state.page == 0:
-                _next_window(state)
+            _next_page(state, page.number - 1)
             yield page, state
 
 
-def _next_window(state: ListState) -> None:
+def _next_page(state: ListState, page: int) -> None:
+    if page > 0:
+        state.page = page
+        return
     state.page = None
     if state.lower_ms <= state.from_ms:
         state.done = True
@@ -70,30 +82,41 @@ def _next_window(state: ListState) -> None:
     state.upper_ms = state.lower_ms
 
 
-async def _plan(state: ListState, fetching: Fetching, limit: int) -> Page:
+async def _plan(state: ListState, fetching: Fetching, limit: int) -> AsyncIterator[Page]:
     """Choose the lower end of the next window and find its last page."""
-    state.lower_ms, guess = state.from_ms, 1
-    whole = end_when_refused(fetching(state.from_ms, state.upper_ms))
-    last = await whole(1)
-    if last.items and not last.is_surely_last:
-        probe = await whole(limit)
-        if probe.items:
-            state.lower_ms, guess = _cut(probe, state)[0], limit
-    while not last.is_surely_last:
+    if state.search is None:
+        state.lower_ms, state.pages, state.probed = state.from_ms, 0, False
+        state.search = Search()
+    while state.search is not None:
         fetch = end_when_refused(fetching(state.lower_ms, state.upper_ms))
-        last = await find_last_page(fetch, guess)
-        if not last.promises_more:
-            break
-        # The next page is empty all the same: Crisp shows no more pages, so a smaller window it is.
-        lower_ms, is_exact = _cut(last, state)
+        if state.search.rows and not state.probed:
+            page = await fetch(limit)
+            state.probed = True
+            if page.items:
+                state.lower_ms, state.search = _cut(page, state)[0], Search(limit)
+        else:
+            page = await ask_next(fetch, state.search)
+            if state.search.ended:
+                _end_search(state, state.search)
+        yield page
+
+
+def _end_search(state: ListState, search: Search) -> None:
+    """Begin to read, or look in a smaller window where Crisp shows no more pages than this."""
+    if search.promises_more and search.page:
+        # The next page is empty all the same.
+        lower_ms, is_exact = _cut(search.page, state)
         if lower_ms <= state.lower_ms:
             state.unreachable_ms = state.lower_ms
-            break
-        state.lower_ms, guess = lower_ms, 1
-        if is_exact:
-            break
-    state.page, state.pages = last.number, last.number
-    return last
+        else:
+            state.lower_ms = lower_ms
+            if not is_exact:
+                state.search = Search()
+                return
+    state.search = None
+    state.pages = search.last
+    state.listed += search.rows
+    _next_page(state, search.last - 1)
 
 
 def _cut(page: Page, state: ListState) -> tuple[int, bool]:

@@ -3,8 +3,7 @@
 Where in the run each kill falls is thrown beforehand, as a number of requests. A lease lasts a second
 here, so that the next process takes over soon. A kill may repeat what was asked for and not yet
 written: at most one page, which is one list page (of people, and one of conversations, since both are
-read at once) and the messages of up to 50 conversations. The list pages are only told: what is too
-fresh for the frozen window is listed anew by each process, whatever was killed before it.
+read at once) and the messages of up to 50 conversations.
 """
 
 from __future__ import annotations
@@ -119,6 +118,15 @@ def _tell_repeated(lives: Sequence[Asked], calm: Asked) -> None:
     tell(f"  list pages to ask for again: {_spread(pages)}; {_target(pages, LIST_PAGES)}")
     tell(f"  requests in all {made:,}, undisturbed {len(calm):,}")
     assert max(messages) <= PAGE
+    more_pages = sum(map(_list_pages, lives)) - _list_pages(calm)
+    tell(
+        f"  list pages more than undisturbed: {more_pages}; {verdict(more_pages, KILLS * LIST_PAGES)}"
+    )
+    assert more_pages <= KILLS * LIST_PAGES
+
+
+def _list_pages(asked: Asked) -> int:
+    return sum(one["route"] in {PEOPLE, CONVERSATIONS} for one in asked)
 
 
 def _target(counts: Sequence[int], target: int) -> str:

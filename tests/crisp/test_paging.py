@@ -15,13 +15,12 @@ from app.crisp.errors import Circular, Gone, Permanent
 from app.crisp.paging import (
     PER_PAGE,
     Page,
-    ThreadBatch,
     end_when_gone,
     find_last_page,
     page_of,
     walk_back,
-    walk_thread,
 )
+from app.crisp.thread_paging import ThreadBatch, walk_thread
 from app.sync.windows import begin, walk_windows
 
 Row = dict[str, Any]

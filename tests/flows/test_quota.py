@@ -54,6 +54,7 @@ async def test_case_035_run_goes_on_after_a_long_refusal(database_url: str) -> N
             with pytest.raises(QuotaPause):
                 await other.client.get("plugin/connect/account")
         assert crisp.world.counters.total == sent
+        crisp.world.faults.clear()
         await _let_ten_minutes_pass(crisp.client.budget)
         await end_pause(crisp)
         again = await claim(crisp.db, "test", 10)
