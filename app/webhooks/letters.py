@@ -31,12 +31,13 @@ _LISTED = (
 class Filter:
     """Which events; times are of arrival, `since` is included and `until` is not.
 
-    With `website_id` those of that website and nobody's; without, all of them.
+    With `website_id` those of that website, with `nobodys` also what is of no website here.
     """
 
     states: tuple[State, ...] = ()
     event: str | None = None
     website_id: str | None = None
+    nobodys: bool = False
     since: datetime | None = None
     until: datetime | None = None
 
@@ -117,7 +118,8 @@ def chosen(wanted: Filter, columns: Any) -> list[ColumnElement[bool]]:
     if wanted.event is not None:
         where.append(columns.event == wanted.event)
     if wanted.website_id is not None:
-        where.append(is_of(columns.website_id, wanted.website_id))
+        own = columns.website_id == wanted.website_id
+        where.append(is_of(columns.website_id, wanted.website_id) if wanted.nobodys else own)
     return where
 
 

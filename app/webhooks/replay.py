@@ -5,7 +5,7 @@ Harmless by construction: what they bring is compared with the versions of what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -48,7 +48,7 @@ async def replay_matching(db: Database, wanted: Filter) -> Replayed:
     the way, what was put back stays so, and doing it again does the rest. Raises DatabaseAway.
     """
     states = tuple(state for state in wanted.states or REPLAYABLE if state in REPLAYABLE)
-    wanted = Filter(states, wanted.event, wanted.website_id, wanted.since, wanted.until)
+    wanted = replace(wanted, states=states)
     total, place = Replayed(), None
     while states:
         part, place = await db.transact(partial(_replay_next, wanted=wanted, place=place))
