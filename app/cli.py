@@ -133,8 +133,9 @@ def worker() -> None:
 @click.option("--changes-per-request", default=0, help="Rows that change between two requests.")
 @click.option("--quota", type=click.IntRange(1), help="Requests a day before 423.")
 @click.option("--live", default=0.0, metavar="N", help="Changes a minute.")
+@click.option("--hooks-to", metavar="URL", help="Send a signed web hook there for each change.")
 def sandbox(port: int, seed: int, people: int, conversations: int, **options: Any) -> None:
-    """A Crisp in the box: REST, seeded, with faults on demand."""
+    """A Crisp in the box: REST and web hooks, seeded, with faults on demand."""
     from app.sandbox.serve import run
 
     given = {name: value for name, value in options.items() if value}

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.store import Membership, Naming, keep_memberships, resolve_companies
-from app.contacts.store import Belonging, ContactChanges, bury_contacts, write_contacts
-from app.conversations.store import bury_conversations, write_conversations
-from app.conversations.threads import write_messages
+from app.contacts.removals import bury_contacts
+from app.contacts.store import Belonging, ContactChanges, write_contacts
+from app.conversations.removals import bury_conversations
+from app.conversations.store import write_conversations
+from app.conversations.threads import (
+    MessageRemoval,
+    bury_messages,
+    write_edits,
+    write_messages,
+)
 from app.db.sqlstate import is_bad_value
 from app.matching.link import relink, relink_companies, touched_conversations
-from app.records import Batch, MessageRecord, Rejected, conversation_id
+from app.records import Batch, MessageRecord, Rejected
 from app.websites.rules import WebsiteRules, lock_website
 
 # What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
@@ -48,25 +55,39 @@ async def ingest_singly(connection: AsyncConnection, rules: WebsiteRules, batch:
 
 
 async def remove_conversations(
-    connection: AsyncConnection, rules: WebsiteRules, session_ids: Sequence[str], observed_ms: int
+    connection: AsyncConnection, rules: WebsiteRules, removed: Mapping[str, int]
 ) -> int:
-    """Leave tombstones; how many rows were live until now (SPEC D4)."""
+    """Leave tombstones; how many rows were live until now (SPEC D4).
+
+    `removed`: session id to when the removal was observed, epoch ms of Crisp's clock.
+    """
     await lock_website(connection, rules.id)
-    ids = [conversation_id(rules.id, session_id) for session_id in session_ids]
-    return await bury_conversations(connection, rules.id, ids, observed_ms)
+    return len(await bury_conversations(connection, rules.id, removed))
 
 
 async def remove_contacts(
-    connection: AsyncConnection, rules: WebsiteRules, people_ids: Sequence[str], observed_ms: int
+    connection: AsyncConnection, rules: WebsiteRules, removed: Mapping[str, int]
 ) -> int:
-    """Leave tombstones and unlink their conversations; how many were live until now."""
+    """Leave tombstones and unlink their conversations; how many were live until now.
+
+    `removed`: people id to when the removal was observed, epoch ms of Crisp's clock.
+    """
     await lock_website(connection, rules.id)
-    buried = await bury_contacts(connection, rules.id, people_ids, observed_ms)
+    buried = await bury_contacts(connection, rules.id, removed)
     touched = await touched_conversations(
-        connection, rules.id, contact_ids=buried, people_ids=people_ids
+        connection, rules.id, contact_ids=buried, people_ids=list(removed)
     )
     await relink(connection, rules.id, touched)
     return len(buried)
+
+
+async def remove_messages(
+    connection: AsyncConnection, rules: WebsiteRules, removals: Sequence[MessageRemoval]
+) -> None:
+    """Leave marks; their conversations must be stored."""
+    await lock_website(connection, rules.id)
+    changed = await bury_messages(connection, rules.id, removals)
+    await relink_companies(connection, rules.id, changed)
 
 
 async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
@@ -75,6 +96,7 @@ async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch)
     changed = await write_conversations(connection, rules.id, batch.conversations)
     kept = _wanted_messages(rules, batch.messages)
     answered = await write_messages(connection, rules.id, kept)
+    answered |= await write_edits(connection, rules.id, batch.edits)
     touched = await _touched(connection, rules.id, changes)
     await relink(connection, rules.id, changed | touched)
     await relink_companies(connection, rules.id, answered - changed - touched)
@@ -137,6 +159,7 @@ def _singles(batch: Batch) -> list[Batch]:
         *(Batch(batch.website_id, contacts=[record]) for record in batch.contacts),
         *(Batch(batch.website_id, conversations=[record]) for record in batch.conversations),
         *(Batch(batch.website_id, messages=[record]) for record in batch.messages),
+        *(Batch(batch.website_id, edits=[record]) for record in batch.edits),
     ]
 
 
@@ -147,5 +170,5 @@ def _rejected(single: Batch, error: Exception) -> Rejected:
         return Rejected("contact", contact.people_id, reason)
     for conversation in single.conversations:
         return Rejected("conversation", conversation.session_id, reason)
-    message = single.messages[0]
+    message = single.messages[0] if single.messages else single.edits[0]
     return Rejected("message", f"{message.session_id}/{message.fingerprint}", reason)

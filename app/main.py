@@ -18,6 +18,8 @@ from app.settings import Settings, get_settings
 from app.sync.access import open_client
 from app.sync.preview import Preview, preview_backfill
 from app.sync.usage import QuotaState, read_quota
+from app.webhooks.intake import opened_intake
+from app.webhooks.receive import hook_routes
 
 Alongside = Callable[[FastAPI, Database], AbstractAsyncContextManager[None]]
 
@@ -38,17 +40,32 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         app.state.quota = partial(_quota, db, settings)
         app.state.preview = partial(_preview, db, settings)
         app.state.public_url = settings.public_url
-        async with alongside(app, db) if alongside else nullcontext():
+        app.state.hook_bell = _no_hook_bell
+        async with (
+            alongside(app, db) if alongside else nullcontext(),
+            opened_intake(db, settings.signing_secrets, partial(_ring_for_hooks, app)) as receiver,
+        ):
+            app.state.hook_receiver = receiver
             yield
         await db.close()
 
     app = FastAPI(
         title="crispsync", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
+    app.router.routes.extend(hook_routes())
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.add_api_route("/readyz", partial(_readyz, app), methods=["GET"])
     install(app)
     return app
+
+
+def _no_hook_bell() -> None:
+    """For a process that only takes hooks: whoever applies them looks every few seconds."""
+
+
+def _ring_for_hooks(app: FastAPI) -> None:
+    """Whoever runs alongside may put a bell of its own there."""
+    app.state.hook_bell()
 
 
 async def _healthz() -> dict[str, str]:

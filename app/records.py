@@ -18,6 +18,11 @@ import idna
 
 Fields = dict[str, Any]
 
+SETTLE_MS = 10 * 60_000
+"""A record that tells an older time than a hook may be a stale copy for so long (FAILURES case 49)."""
+MESSAGE_SETTLE_MS = 90_000
+"""Shorter than the two minutes after which a run asks for the messages of a change (case 46)."""
+
 _NAMESPACE = uuid.UUID("6b0c1f0e-6f0b-5c3c-9d0b-3f6d7f4f2f10")
 _MAX_ADDRESS = 320  # RFC 5321: 64 for the local part, 255 for the domain, one @
 _MAX_NAME = 200
@@ -29,12 +34,32 @@ class Version:
     """How new a piece of news is: Crisp's time first, then when it was observed; both epoch ms.
 
     `direct` tells a GET of the record itself from a list page or hook: only it may revive
-    what was removed before it began (SPEC D4).
+    what was removed before it began (SPEC D4). What a hook tells is observed when it happened.
     """
 
     crisp_ms: int
     observed_ms: int
     direct: bool = False
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """What decides between two pieces of news about a field of a contact or conversation."""
+        return rank_of(self.crisp_ms, self.observed_ms)
+
+    @property
+    def message_rank(self) -> tuple[int, int]:
+        """The same for a message, which has no time of its last change: the answer's time tells."""
+        return max(self.crisp_ms, self.observed_ms - MESSAGE_SETTLE_MS), self.observed_ms
+
+
+def rank_of(crisp_ms: int, observed_ms: int) -> tuple[int, int]:
+    """(as of, observed): a record is as of its own time, or of SETTLE_MS before it was asked for."""
+    return max(crisp_ms, observed_ms - SETTLE_MS), observed_ms
+
+
+def is_removed(removed_ms: int | None, direct_ms: int | None) -> bool:
+    """Removed in Crisp, and no GET of the record itself that began later has found it (SPEC D4)."""
+    return removed_ms is not None and (direct_ms is None or direct_ms <= removed_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +82,7 @@ class ContactRecord:
     """A person as Crisp tells it. Keys of `fields` are Crisp's paths (`person.nickname`), values plain.
 
     `segments` and `custom_data` are complete sets, or None when the source says nothing of them.
+    A record that is not `whole` is a hook's: single fields, and nothing about the others.
     """
 
     people_id: str
@@ -65,11 +91,15 @@ class ContactRecord:
     version: Version
     segments: list[str] | None = None
     custom_data: Fields | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationRecord:
-    """A conversation as Crisp tells it; keys of `fields` are columns, `metadata` merges key by key."""
+    """A conversation as Crisp tells it; keys of `fields` are columns, `metadata` merges key by key.
+
+    A record that is not `whole` is a hook's: single fields, and nothing about the others.
+    """
 
     session_id: str
     fields: Fields
@@ -77,6 +107,7 @@ class ConversationRecord:
     raw: Fields
     version: Version
     last_fingerprint: int | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +125,17 @@ class MessageRecord:
     origin: str | None
     sent_at: datetime | None
     raw: Fields
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class EditRecord:
+    """New content of a message; who sent it and when is not told (crisp/REFERENCE.md section 8, pitfall 9)."""
+
+    session_id: str
+    fingerprint: int
+    body: str
+    content: Any
     version: Version
 
 
@@ -125,6 +167,7 @@ class Batch:
     contacts: list[ContactRecord] = field(default_factory=list)
     conversations: list[ConversationRecord] = field(default_factory=list)
     messages: list[MessageRecord] = field(default_factory=list)
+    edits: list[EditRecord] = field(default_factory=list)
 
 
 @lru_cache(maxsize=4096)

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     crisp_identifier: str | None = None
     crisp_key: SecretStr | None = None
     crisp_plugin_id: str | None = None
+    crisp_signing_secret: SecretStr | None = None
+    """Signs the web hooks; several separated by commas while one replaces another."""
     crisp_daily_quota: Positive = 5000
     """Requests a day that Crisp allows this plugin over all its websites (SPEC S6)."""
     crisp_concurrency: Positive = 8
@@ -34,6 +36,12 @@ class Settings(BaseSettings):
     sync_every_minutes: Positive = 15
     lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
+
+    @property
+    def signing_secrets(self) -> tuple[bytes, ...]:
+        """Every secret that counts at the moment; empty when hooks cannot be verified."""
+        told = self.crisp_signing_secret.get_secret_value() if self.crisp_signing_secret else ""
+        return tuple(part.strip().encode() for part in told.split(",") if part.strip())
 
     @field_validator("redis_url")
     @classmethod

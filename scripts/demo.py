@@ -22,9 +22,10 @@ def main() -> int:
     port = parser.parse_args().port
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="crispsync-demo-") as folder:
-        sandbox = _start(
-            "sandbox", "--port", "0", "--live", CHANGES_A_MINUTE, cwd=folder, pipe=True
-        )
+        # Hooks sent before crispsync listens are tried again, as Crisp would.
+        hooks_to = f"http://127.0.0.1:{port}/webhooks/crisp"
+        options = ("--port", "0", "--live", CHANGES_A_MINUTE, "--hooks-to", hooks_to)
+        sandbox = _start("sandbox", *options, cwd=folder, pipe=True)
         try:
             return _run(sandbox, folder, port)
         except KeyboardInterrupt:
@@ -52,7 +53,7 @@ def _run(sandbox: subprocess.Popen[str], folder: str, port: int) -> int:
             if done.returncode:
                 return done.returncode
         print(f"\nOpen http://127.0.0.1:{port}/  (no login: it answers on this machine only)")
-        print("The sandbox changes a few rows a minute; Ctrl-C ends everything.", flush=True)
+        print("The sandbox sends a few web hooks a minute; Ctrl-C ends everything.", flush=True)
         return server.wait()
     finally:
         server.send_signal(signal.SIGTERM)
@@ -67,6 +68,7 @@ def _environment(crisp: dict[str, Any], folder: str) -> dict[str, str]:
         "CRISP_IDENTIFIER": crisp["identifier"],
         "CRISP_KEY": crisp["key"],
         "CRISP_PLUGIN_ID": crisp["plugin_id"],
+        "CRISP_SIGNING_SECRET": crisp["signing_secret"],
         "SYNC_EVERY_MINUTES": "1",
     }
 

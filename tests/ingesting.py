@@ -164,14 +164,14 @@ class Site:
     async def remove_person(self, people_id: str, seen: float) -> int:
         async def work(connection: Any) -> int:
             rules = await rules_of(connection, self.id)
-            return await remove_contacts(connection, rules, [people_id], ms(seen))
+            return await remove_contacts(connection, rules, {people_id: ms(seen)})
 
         return await self.db.transact(work)
 
     async def remove_talk(self, session_id: str, seen: float) -> int:
         async def work(connection: Any) -> int:
             rules = await rules_of(connection, self.id)
-            return await remove_conversations(connection, rules, [session_id], ms(seen))
+            return await remove_conversations(connection, rules, {session_id: ms(seen)})
 
         return await self.db.transact(work)
 

@@ -21,7 +21,7 @@ NOT_PER_WEBSITE = {
     "quota_usage": "Crisp counts requests per plugin token, over all websites",
     "quota_pauses": "Crisp throttles per plugin token, over all websites",
     "inbox_events": "a hook is written down before it is known whose it is; website_id may be null",
-    "hook_refusals": "a refused delivery proves nothing, nor whose it is; only its cause is counted",
+    "hook_refusals": "nobody looks whose an unsigned hook says it is",
     "users": "people who log in see all websites",
 }
 

@@ -12,6 +12,7 @@ from app.db.session import Database
 from app.main import create_app
 from app.settings import get_settings
 from app.sync.worker import Worker
+from workers.hooks import HookWork
 
 
 def create() -> FastAPI:
@@ -27,10 +28,14 @@ async def working(app: FastAPI, db: Database) -> AsyncIterator[None]:
         worker.bell.set()
 
     app.state.ring = ring
+    hooks = HookWork(db, worker)
+    app.state.hook_bell = hooks.applier.bell.set
+    hooks.start()
     task = asyncio.create_task(worker.work())
     try:
         yield
     finally:
         worker.stopping.set()
+        await hooks.stop()
         await task
         await worker.close()

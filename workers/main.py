@@ -14,6 +14,7 @@ from app.logs import configure_logs
 from app.settings import get_settings
 from app.sync.schedule import queue_due_runs
 from app.sync.worker import Worker
+from workers.hooks import HookWork
 
 DAY = 24 * 3600
 
@@ -23,9 +24,12 @@ async def start(ctx: dict[str, Any]) -> None:
     configure_logs()
     ctx["db"] = open_database(settings.database_url)
     ctx["worker"] = Worker(ctx["db"], settings)
+    ctx["hooks"] = HookWork(ctx["db"], ctx["worker"])
+    ctx["hooks"].start()
 
 
 async def stop(ctx: dict[str, Any]) -> None:
+    await ctx["hooks"].stop()
     await ctx["worker"].close()
     await ctx["db"].close()
 

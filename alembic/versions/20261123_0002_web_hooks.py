@@ -16,6 +16,14 @@ _NEW = sa.text("state = 'new'")
 _KEPT = sa.text("state IN ('parked', 'dead')")
 _DUE = sa.text("refresh_due_ms IS NOT NULL")
 
+# Until now everything that was stored had been read.
+_READ_TO = {
+    "sqlite": "UPDATE conversations SET messages_read_to_ms = "
+    "CAST((julianday(last_message_at) - 2440587.5) * 86400000 AS INTEGER)",
+    "postgresql": "UPDATE conversations SET messages_read_to_ms = "
+    "CAST(extract(epoch FROM last_message_at) * 1000 AS bigint)",
+}
+
 
 def upgrade() -> None:
     _create_counters()
@@ -36,8 +44,16 @@ def upgrade() -> None:
             sqlite_where=_DUE,
             postgresql_where=_DUE,
         )
+    op.add_column("conversations", sa.Column("messages_read_to_ms", base.BigInt, nullable=True))
+    op.execute(sa.text(_READ_TO[op.get_bind().dialect.name]))
     op.add_column(
         "messages", sa.Column("complete", base.Flag(), server_default=sa.true(), nullable=False)
+    )
+    op.add_column("websites", sa.Column("activated_at", base.UtcDateTime(), nullable=True))
+    op.execute("UPDATE websites SET activated_at = first_imported_at")
+    op.add_column(
+        "websites",
+        sa.Column("installation_told_ms", base.BigInt, server_default=sa.text("0"), nullable=False),
     )
     _widen_inbox()
 
@@ -81,7 +97,6 @@ def _widen_inbox() -> None:
     for name, kind, default in (
         ("emitted_ms", base.BigInt, "0"),
         ("first_attempt", sa.Integer(), "1"),
-        ("due_ms", base.BigInt, "0"),
     ):
         column = sa.Column(name, kind, server_default=sa.text(default), nullable=False)
         op.add_column("inbox_events", column)
@@ -97,7 +112,7 @@ def _widen_inbox() -> None:
     op.create_index(
         "ix_inbox_events_kept",
         "inbox_events",
-        ["state", "received_at"],
+        ["state", "website_id", "received_at"],
         sqlite_where=_KEPT,
         postgresql_where=_KEPT,
     )
@@ -109,9 +124,12 @@ def downgrade() -> None:
     op.create_index(
         op.f("ix_inbox_events_state_received_at"), "inbox_events", ["state", "received_at"]
     )
-    for name in ("due_ms", "first_attempt", "emitted_ms", "body"):
+    for name in ("first_attempt", "emitted_ms", "body"):
         op.drop_column("inbox_events", name)
+    op.drop_column("websites", "installation_told_ms")
+    op.drop_column("websites", "activated_at")
     op.drop_column("messages", "complete")
+    op.drop_column("conversations", "messages_read_to_ms")
     for table in ("contacts", "conversations"):
         op.drop_index(f"ix_{table}_refresh_due", table)
         for name in ("refresh_hint_ms", "refresh_due_ms", "field_versions", "direct_ms"):

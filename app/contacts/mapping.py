@@ -24,6 +24,7 @@ DEFAULT: Mapping[str, str] = {
 
 COLUMNS = ("email", "name", "phone", "avatar", "last_active_at", "signed_up_at")
 _TIMES = frozenset({"last_active_at", "signed_up_at"})
+COMPUTED = "company_name"
 _COMPANY_NAMES = ("company.name", "person.employment.name")
 
 Mapped = dict[str, Any]
@@ -53,7 +54,7 @@ def with_computed(fields: Fields) -> Fields:
     if not any(path in fields for path in _COMPANY_NAMES):
         return fields
     name = next((fields[path] for path in _COMPANY_NAMES if fields.get(path)), None)
-    return {**fields, "company_name": name}
+    return {**fields, COMPUTED: name}
 
 
 def company_of(fields: Fields) -> CompanyRef | None:

@@ -68,6 +68,7 @@ conversations = website_table(
     Column("messages_version_ms", BigInt),
     Column("messages_fingerprint", BigInt),
     Column("messages_back_to_ms", BigInt),
+    Column("messages_read_to_ms", BigInt),
     PrimaryKeyConstraint("website_id", "id"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Unique("website_id", "session_id"),

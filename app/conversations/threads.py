@@ -4,53 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.clock import now
+from app.clock import from_ms
 from app.conversations.tables import conversations, messages
-from app.db.upsert import Row, newest_by_key, update_rows, upsert
-from app.records import MessageRecord, conversation_id
+from app.db.upsert import Merge, Row, newest_by_key, update_rows, upsert
+from app.records import EditRecord, MessageRecord, conversation_id
 
 _KEY = ("website_id", "conversation_id", "fingerprint")
-_TOLD = (
+_IDENTITY = (
     "direction",
     "type",
-    "body",
-    "content",
     "sender_id",
     "sender_name",
     "automated",
     "origin",
     "sent_at",
     "raw",
-    "version_ms",
-    "observed_ms",
+    "complete",
 )
+_CONTENT = ("body", "content", "version_ms", "observed_ms")
+_WHOLE = Merge(update=_IDENTITY, newer=_CONTENT, earliest=("edited_at",), unless="complete")
+_EDIT = Merge(newer=_CONTENT, earliest=("edited_at",))
+_REMOVAL = Merge(latest=("deleted_at", "removed_observed_ms"))
 CHUNK = 500
 
 
 async def write_messages(
     connection: AsyncConnection, website_id: str, records: Sequence[MessageRecord]
 ) -> set[str]:
-    """Insert or update; ids of the conversations they belong to. A removed message stays removed."""
+    """Insert or update; ids of the conversations they belong to. A removed message stays removed.
+
+    Who sent a message never changes, so it also completes a row of which only a newer edit is
+    known; the content goes in only when it is newer (FAILURES case 3).
+    """
     if not records:
         return set()
-    moment = now()
-    rows = newest_by_key((_row(website_id, record, moment) for record in records), _KEY)
-    await upsert(
-        connection, messages, rows, key=_KEY, update=_TOLD, keep=("edited_at",), guard=True
-    )
-    touched = sorted({row["conversation_id"] for row in rows})
-    for start in range(0, len(touched), CHUNK):
-        await recount(connection, website_id, touched[start : start + CHUNK])
-    return set(touched)
+    rows = newest_by_key((_row(website_id, record) for record in records), _KEY)
+    await upsert(connection, messages, rows, key=_KEY, merge=_WHOLE)
+    return await _recounted(connection, website_id, rows)
 
 
-def _row(website_id: str, record: MessageRecord, moment: datetime) -> Row:
+async def write_edits(
+    connection: AsyncConnection, website_id: str, edits: Sequence[EditRecord]
+) -> set[str]:
+    """New content; of a message that is not stored, what is told of it is kept until it comes."""
+    if not edits:
+        return set()
+    rows = newest_by_key((_edited(website_id, edit) for edit in edits), _KEY)
+    await upsert(connection, messages, rows, key=_KEY, merge=_EDIT)
+    return await _recounted(connection, website_id, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRemoval:
+    """A message that was removed in Crisp, and when, epoch ms of Crisp's clock."""
+
+    session_id: str
+    fingerprint: int
+    removed_ms: int
+
+
+async def bury_messages(
+    connection: AsyncConnection, website_id: str, removals: Sequence[MessageRemoval]
+) -> set[str]:
+    """Leave marks (SPEC D4); of a message that is not stored too, so that it does not come late."""
+    if not removals:
+        return set()
+    latest: dict[tuple[str, int], Row] = {}
+    for removal in sorted(removals, key=lambda r: r.removed_ms):
+        row = _unknown(website_id, removal.session_id, removal.fingerprint)
+        row["deleted_at"] = from_ms(removal.removed_ms)
+        row["removed_observed_ms"] = removal.removed_ms
+        latest[row["conversation_id"], row["fingerprint"]] = row
+    rows = [latest[key] for key in sorted(latest)]
+    await upsert(connection, messages, rows, key=_KEY, merge=_REMOVAL)
+    return await _recounted(connection, website_id, rows)
+
+
+def _row(website_id: str, record: MessageRecord) -> Row:
+    as_of_ms, observed_ms = record.version.message_rank
     return {
         "website_id": website_id,
         "conversation_id": conversation_id(website_id, record.session_id),
@@ -64,11 +100,48 @@ def _row(website_id: str, record: MessageRecord, moment: datetime) -> Row:
         "automated": record.automated,
         "origin": record.origin,
         "sent_at": record.sent_at,
-        "edited_at": moment if record.edited else None,
+        "edited_at": from_ms(observed_ms) if record.edited else None,
         "raw": record.raw,
-        "version_ms": record.version.crisp_ms,
-        "observed_ms": record.version.observed_ms,
+        "version_ms": as_of_ms,
+        "observed_ms": observed_ms,
+        "complete": True,
     }
+
+
+def _unknown(website_id: str, session_id: str, fingerprint: int) -> Row:
+    """A message of which nothing is known yet: internal, so that it counts as nobody's answer."""
+    return {
+        "website_id": website_id,
+        "conversation_id": conversation_id(website_id, session_id),
+        "fingerprint": fingerprint,
+        "direction": "internal",
+        "type": "unknown",
+        "body": "",
+        "content": None,
+        "automated": False,
+        "raw": {},
+        "version_ms": 0,
+        "observed_ms": 0,
+        "complete": False,
+    }
+
+
+def _edited(website_id: str, edit: EditRecord) -> Row:
+    as_of_ms, observed_ms = edit.version.message_rank
+    return _unknown(website_id, edit.session_id, edit.fingerprint) | {
+        "body": edit.body,
+        "content": edit.content,
+        "edited_at": from_ms(observed_ms),
+        "version_ms": as_of_ms,
+        "observed_ms": observed_ms,
+    }
+
+
+async def _recounted(connection: AsyncConnection, website_id: str, rows: Sequence[Row]) -> set[str]:
+    touched = sorted({row["conversation_id"] for row in rows})
+    for start in range(0, len(touched), CHUNK):
+        await recount(connection, website_id, touched[start : start + CHUNK])
+    return set(touched)
 
 
 async def recount(connection: AsyncConnection, website_id: str, ids: Sequence[str]) -> None:
@@ -99,13 +172,16 @@ async def recount(connection: AsyncConnection, website_id: str, ids: Sequence[st
 class ThreadProgress:
     """How far a thread was read, and the state of the conversation that it was read for.
 
-    `back_to_ms` is where to go on reading backwards; None when its start was reached.
+    `back_to_ms` is where to go on reading backwards; None when its start was reached. `read_to_ms`
+    is the time of the newest message that was read: everything before it is known, once the start
+    was reached, which is not true of what hooks told.
     """
 
     session_id: str
     version_ms: int
     fingerprint: int | None
     back_to_ms: int | None
+    read_to_ms: int | None = None
 
 
 async def write_progress(
@@ -124,6 +200,7 @@ async def write_progress(
             "messages_fingerprint": thread.fingerprint,
             "messages_back_to_ms": thread.back_to_ms,
             "messages_complete": thread.back_to_ms is None,
+            "messages_read_to_ms": thread.read_to_ms,
         }
         for own_id, thread in sorted(last.items())
     ]

@@ -28,6 +28,26 @@ def body_of(kind: str, content: Any) -> str:
     return _BODIES.get(kind, _text_only)(content)
 
 
+def kind_of_content(content: Any) -> str:
+    """The type of a message by its content alone, which is all that an edit tells."""
+    if not isinstance(content, Mapping):
+        return "text"
+    for key, kind in _KINDS:
+        if key in content:
+            return kind
+    return "unknown"
+
+
+_KINDS = (
+    ("choices", "picker"),
+    ("targets", "carousel"),
+    ("namespace", "event"),
+    ("explain", "field"),
+    ("value", "field"),
+    ("url", "file"),
+)
+
+
 def _text_only(content: Mapping[str, Any]) -> str:
     return _join(content.get("text"))
 

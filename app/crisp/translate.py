@@ -7,6 +7,7 @@ the wrong type is left to the raw JSON. Sources: crisp/REFERENCE.md section 6.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from app.clock import from_ms
@@ -19,7 +20,6 @@ from app.records import (
     OperatorRecord,
     Rejected,
     Version,
-    normal_address,
 )
 
 _MAX_ID = 128
@@ -58,8 +58,19 @@ _MISSING: Any = object()
 
 def contact(profile: Mapping[str, Any], asked_ms: int, *, direct: bool) -> ContactRecord | Rejected:
     people_id = profile.get("people_id")
-    if not _is_id(people_id):
+    if not is_id(people_id):
         return Rejected("contact", _shown(people_id), "the profile has no usable people_id")
+    return ContactRecord(
+        people_id=people_id,
+        fields=contact_fields(profile),
+        raw=dict(profile),
+        version=Version(ms(profile.get("updated_at")), asked_ms, direct),
+        segments=texts(profile.get("segments", _MISSING)),
+    )
+
+
+def contact_fields(profile: Mapping[str, Any]) -> Fields:
+    """The fields that a profile, or a part of one, tells."""
     fields: Fields = {}
     for path in CONTACT_TEXTS:
         value = _text_at(profile, path)
@@ -69,13 +80,7 @@ def contact(profile: Mapping[str, Any], asked_ms: int, *, direct: bool) -> Conta
         number = _at(profile, path)
         if number is None or (isinstance(number, int | float) and not isinstance(number, bool)):
             fields[path] = number
-    return ContactRecord(
-        people_id=people_id,
-        fields=fields,
-        raw=dict(profile),
-        version=Version(_ms(profile.get("updated_at")), asked_ms, direct),
-        segments=_texts(profile.get("segments", _MISSING)),
-    )
+    return fields
 
 
 def custom_data(data: Any) -> Fields | None:
@@ -90,7 +95,7 @@ def conversation(
     item: Mapping[str, Any], asked_ms: int, *, direct: bool
 ) -> ConversationRecord | Rejected:
     session_id = item.get("session_id")
-    if not _is_id(session_id):
+    if not is_id(session_id):
         return Rejected("conversation", _shown(session_id), "it has no usable session_id")
     meta = _mapping(item.get("meta"))
     return ConversationRecord(
@@ -98,67 +103,75 @@ def conversation(
         fields=_conversation_fields(item, meta),
         metadata=_metadata(item, meta),
         raw=dict(item),
-        version=Version(_ms(item.get("updated_at")), asked_ms, direct),
-        last_fingerprint=_fingerprint(_at(item, "preview_message.fingerprint")),
+        version=Version(ms(item.get("updated_at")), asked_ms, direct),
+        last_fingerprint=fingerprint(_at(item, "preview_message.fingerprint")),
     )
 
 
 def message(item: Mapping[str, Any], session_id: str, asked_ms: int) -> MessageRecord | Rejected:
-    fingerprint = _fingerprint(item.get("fingerprint"))
-    if fingerprint is None:
+    number = fingerprint(item.get("fingerprint"))
+    if number is None:
         shown = f"{session_id}/{_shown(item.get('fingerprint'))}"
         return Rejected("message", shown, "its fingerprint is no 64-bit number")
-    kind = _short(item.get("type")) or "unknown"
+    kind = short(item.get("type")) or "unknown"
     content = item.get("content")
     user = _mapping(item.get("user"))
     sender_id = user.get("user_id")
     return MessageRecord(
         session_id=session_id,
-        fingerprint=fingerprint,
+        fingerprint=number,
         direction=direction_of(kind, item.get("from"), sender_id, session_id),
         type=kind[:_MAX_ID],
         body=body_of(kind, content),
         content=None if isinstance(content, str) else content,
-        sender_id=sender_id if _is_id(sender_id) else None,
-        sender_name=_short(user.get("nickname")),
+        sender_id=sender_id if is_id(sender_id) else None,
+        sender_name=short(user.get("nickname")),
         automated=item.get("automated") is True,
         edited=item.get("edited") is True,
-        origin=_short(item.get("origin")),
+        origin=short(item.get("origin")),
         sent_at=from_ms(item.get("timestamp")),
         raw=dict(item),
-        version=Version(_ms(item.get("timestamp")), asked_ms),
+        version=Version(ms(item.get("timestamp")), asked_ms),
     )
+
+
+def with_version(record: MessageRecord, version: Version) -> MessageRecord:
+    """The message as told by a source of another age."""
+    return replace(record, version=version)
+
+
+def with_custom_data(record: ContactRecord, told: Fields | None) -> ContactRecord:
+    """The profile together with its contact data, when that could be read."""
+    return record if told is None else replace(record, custom_data=told)
 
 
 def operator(item: Mapping[str, Any]) -> OperatorRecord | None:
     details = item.get("details")
-    if not isinstance(details, Mapping) or not _is_id(details.get("user_id")):
+    if not isinstance(details, Mapping) or not is_id(details.get("user_id")):
         return None
-    parts = (_short(details.get("first_name")), _short(details.get("last_name")))
-    name = " ".join(part for part in parts if part) or _short(details.get("email"))
+    parts = (short(details.get("first_name")), short(details.get("last_name")))
+    name = " ".join(part for part in parts if part) or short(details.get("email"))
     return OperatorRecord(
         user_id=details["user_id"],
         name=name or details["user_id"],
-        email=_short(details.get("email")),
-        role=_short(details.get("role")),
+        email=short(details.get("email")),
+        role=short(details.get("role")),
     )
 
 
 def _conversation_fields(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fields:
     fields = _texts_in(meta, ("nickname", "subject", "origin", "email"))
     fields |= _texts_in(item, ("last_message",))
-    state = _state(item)
-    if state is not None:
-        fields["status"] = state
-    if "email" in fields:
-        fields["email_norm"] = normal_address(fields["email"])
+    status = state(item)
+    if status is not None:
+        fields["status"] = status
     people_id = item.get("people_id", _MISSING)
-    if _is_id(people_id) or people_id in (None, ""):
+    if is_id(people_id) or people_id in (None, ""):
         fields["people_id"] = people_id or None
     if "assigned" in item:
         fields["assigned_user_id"] = _assigned(item["assigned"])
     if "is_verified" in item or "verifications" in item:
-        fields["email_verified"] = _email_verified(item)
+        fields["email_verified"] = email_verified(item)
     for column, name in (("crisp_created_at", "created_at"), ("crisp_updated_at", "updated_at")):
         moment = from_ms(item.get(name))
         if moment is not None:
@@ -170,10 +183,10 @@ def _metadata(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fields:
     """What a person may want to see and no rule needs, under names of ours."""
     found = _texts_in(meta, ("phone", "address")) | _texts_in(item, ("topic", "inbox_id"))
     for name, value in (
-        ("segments", _texts(meta.get("segments", _MISSING))),
+        ("segments", texts(meta.get("segments", _MISSING))),
         ("data", meta.get("data") if isinstance(meta.get("data"), Mapping) else None),
         ("geolocation", _at(meta, "device.geolocation")),
-        ("locales", _texts(_at(meta, "device.locales"))),
+        ("locales", texts(_at(meta, "device.locales"))),
         ("browser", _at(meta, "device.system.browser.name")),
         ("os", _at(meta, "device.system.os.name")),
         ("participants", item.get("participants")),
@@ -183,7 +196,7 @@ def _metadata(item: Mapping[str, Any], meta: Mapping[str, Any]) -> Fields:
     return found
 
 
-def _state(item: Mapping[str, Any]) -> str | None:
+def state(item: Mapping[str, Any]) -> str | None:
     """The state; where it is missing, what the status number says."""
     if "state" in item:
         return item["state"] if item["state"] in _STATES else None
@@ -200,7 +213,7 @@ def _texts_in(source: Mapping[str, Any], names: Iterable[str]) -> Fields:
     return {name: text for name, text in told.items() if text is not _MISSING}
 
 
-def _email_verified(item: Mapping[str, Any]) -> bool:
+def email_verified(item: Mapping[str, Any]) -> bool:
     checks = item.get("verifications")
     listed = checks if isinstance(checks, list) else []
     identities = [check.get("identity") for check in listed if isinstance(check, Mapping)]
@@ -209,7 +222,7 @@ def _email_verified(item: Mapping[str, Any]) -> bool:
 
 def _assigned(value: Any) -> str | None:
     user_id = value.get("user_id") if isinstance(value, Mapping) else None
-    return user_id if _is_id(user_id) else None
+    return user_id if is_id(user_id) else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -228,34 +241,34 @@ def _text_at(value: Mapping[str, Any], path: str) -> Any:
     """The text there; None when it is emptied; missing when it is left out or no text."""
     found = _at(value, path)
     if found is None or isinstance(found, str):
-        return _short(found)
+        return short(found)
     return _MISSING
 
 
-def _short(value: Any) -> str | None:
+def short(value: Any) -> str | None:
     """At most 500 characters, since some are in an index (FAILURES case 58); the raw JSON has all."""
     if not isinstance(value, str) or not value.strip():
         return None
     return value.strip()[:_MAX_SHORT]
 
 
-def _texts(value: Any) -> list[str] | None:
+def texts(value: Any) -> list[str] | None:
     if not isinstance(value, list):
         return [] if value is None else None
-    return list(dict.fromkeys(s for item in value if (s := _short(item))))
+    return list(dict.fromkeys(s for item in value if (s := short(item))))
 
 
-def _is_id(value: Any) -> TypeGuard[str]:
+def is_id(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= _MAX_ID and value.isprintable()
 
 
-def _fingerprint(value: Any) -> int | None:
+def fingerprint(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not -_INT64 <= value < _INT64:
         return None
     return value
 
 
-def _ms(value: Any) -> int:
+def ms(value: Any) -> int:
     """A version; what is no time counts as the oldest (FAILURES case 61)."""
     return int(value) if from_ms(value) is not None else 0
 

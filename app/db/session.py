@@ -39,6 +39,11 @@ class Database:
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
+    @property
+    def writer(self) -> asyncio.Lock:
+        """Held by whoever writes to a SQLite file over a connection of its own."""
+        return self._writer
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Raises DatabaseAway when the database does not answer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -17,11 +17,15 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     bindparam,
+    case,
     cast,
     column,
     func,
     literal,
+    not_,
+    or_,
     select,
     text,
     tuple_,
@@ -29,8 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.base import StoredRow, dump_json
-from app.records import Version
+from app.db.base import dump_json
 
 Row = dict[str, Any]
 
@@ -61,21 +64,24 @@ def newest_by_key(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:
     return [best[identity] for identity in sorted(best)]
 
 
-def _newness(row: Mapping[str, Any]) -> tuple[int, int]:
-    return row.get("version_ms", 0), row.get("observed_ms", 0)
+def _newness(row: Mapping[str, Any]) -> tuple[int, int, str]:
+    return row.get("version_ms", 0), row.get("observed_ms", 0), row.get("body", "")
 
 
-def met_again(stored: StoredRow, version: Version, *, confirmed: bool) -> Row:
-    """The columns to update when a record says nothing new: a full pass met it (SPEC S9), and, when it
-    said the same as the row, a cached copy from before then is old (FAILURES case 49).
+class Merge(NamedTuple):
+    """What becomes of a stored row when its key comes again.
+
+    `update`: columns that take the new value. `newer`: columns that take it when its
+    (version_ms, observed_ms, body) is the greater; with them, a row that has nothing newer stays
+    as it is, unless its flag `unless` is still untrue. `earliest`, `latest`: columns that keep the
+    smaller or greater of both values, a value before none.
     """
-    seen_ms = version.observed_ms
-    return {
-        "website_id": stored.website_id,
-        "id": stored.id,
-        "seen_ms": max(stored.seen_ms, seen_ms),
-        "observed_ms": seen_ms if confirmed else stored.observed_ms,
-    }
+
+    update: tuple[str, ...] = ()
+    newer: tuple[str, ...] = ()
+    earliest: tuple[str, ...] = ()
+    latest: tuple[str, ...] = ()
+    unless: str | None = None
 
 
 async def upsert(
@@ -84,50 +90,57 @@ async def upsert(
     rows: Sequence[Row],
     *,
     key: Sequence[str],
-    update: Sequence[str],
-    keep: Sequence[str] = (),
-    guard: bool = False,
+    update: Sequence[str] = (),
+    merge: Merge | None = None,
 ) -> None:
-    """Insert `rows`, or update the columns `update` of those whose key exists.
+    """Insert `rows`; of those whose key exists change the columns `update`, or what `merge` says.
 
-    The columns `keep` are set once and then stay. With `guard`, only news that is newer than the stored (version_ms, observed_ms) gets in. All rows
-    have the same keys; give each key once (`newest_by_key`).
+    All rows have the same keys; give each key once (`newest_by_key`).
     """
     if not rows:
         return
     names = tuple(rows[0])
-    dialect = connection.dialect.name
-    statement = _upsert(dialect, table, names, tuple(key), tuple(update), tuple(keep), guard)
+    change = merge or Merge(update=tuple(update))
+    statement = _upsert(connection.dialect.name, table, names, tuple(key), change)
     await _execute_rows(connection, table, statement, names, rows)
 
 
 @lru_cache(maxsize=256)
-def _upsert(  # the key of the cache: building the same statement again costs a millisecond
-    dialect: str,
-    table: Table,
-    names: tuple[str, ...],
-    key: tuple[str, ...],
-    update: tuple[str, ...],
-    keep: tuple[str, ...],
-    guard: bool,
+def _upsert(
+    dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, ...], change: Merge
 ) -> Any:
+    """Cached: building the same statement again costs a millisecond."""
     if dialect == "sqlite":
         insert: Any = sqlite.insert(table).values(_values(table, names))
     else:
         insert = postgresql.insert(table).from_select(list(names), _from_json(table, names))
-    if not update:
-        return insert.on_conflict_do_nothing(index_elements=list(key))
+    new, old = insert.excluded, table.c
+    settings = {name: new[name] for name in change.update}
     where = None
-    if guard:
-        where = tuple_(insert.excluded.version_ms, insert.excluded.observed_ms) > tuple_(
-            table.c.version_ms, table.c.observed_ms
+    if change.newer:
+        rank = ("version_ms", "observed_ms", "body")
+        is_newer = tuple_(*(new[n] for n in rank)) > tuple_(*(old[n] for n in rank))
+        where = or_(
+            is_newer,
+            *([not_(old[change.unless])] if change.unless else ()),
+            *(_is_earlier(new[name], old[name]) for name in change.earliest),
         )
-    return insert.on_conflict_do_update(
-        index_elements=list(key),
-        set_={name: insert.excluded[name] for name in update}
-        | {name: func.coalesce(table.c[name], insert.excluded[name]) for name in keep},
-        where=where,
-    )
+        settings |= {name: case((is_newer, new[name]), else_=old[name]) for name in change.newer}
+    for columns, wins in ((change.earliest, _is_earlier), (change.latest, _is_later)):
+        settings |= {
+            name: case((wins(new[name], old[name]), new[name]), else_=old[name]) for name in columns
+        }
+    if not settings:
+        return insert.on_conflict_do_nothing(index_elements=list(key))
+    return insert.on_conflict_do_update(index_elements=list(key), set_=settings, where=where)
+
+
+def _is_earlier(new: Any, old: Any) -> ColumnElement[bool]:
+    return and_(new.is_not(None), or_(old.is_(None), new < old))
+
+
+def _is_later(new: Any, old: Any) -> ColumnElement[bool]:
+    return and_(new.is_not(None), or_(old.is_(None), new > old))
 
 
 async def update_rows(

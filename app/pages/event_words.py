@@ -20,7 +20,7 @@ STATES = {
     "parked": (
         "waiting",
         "parked",
-        "Its website is not known here. Until a day has passed it is tried again.",
+        "It waits until its website takes hooks: imported for the first time, resumed or installed again.",
     ),
     "dead": (
         "bad",

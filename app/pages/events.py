@@ -144,11 +144,10 @@ def _replayed(params: Mapping[str, str]) -> str:
 async def one_event(request: Request, event_id: str) -> Response:
     async with visit(request) as page:
         row = await require_event(page, event_id)
-        known = {website.id for website in page.frame.websites}
     return page.show(
         "event.html",
         row=row,
-        nobodys=row.website_id not in known,
+        nobodys=row.website_id is None,
         body=None if row.body is None else event_words.body_words(redact(row.body)),
         size=None if row.body is None else len(row.body),
         emitted_at=clock.from_ms(row.emitted_ms),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from app.sandbox.cases import fingerprint
+from app.sandbox.choosing import line, some_conversation, some_message, some_person
 from app.sandbox.companies import company_domain, company_name
 from app.sandbox.conversation_changes import (
     begin_conversation,
@@ -13,7 +13,7 @@ from app.sandbox.conversation_changes import (
 )
 from app.sandbox.message_changes import edit_message, remove_message, send_message
 from app.sandbox.people_changes import change_person, new_person, remove_person
-from app.sandbox.population import COLLEAGUE_NAMED, NAME_ONLY, NAME_ONLY_SPACED, ODDITIES
+from app.sandbox.rarer_changes import RARER
 from app.sandbox.records import Change
 from app.sandbox.site import Site
 from app.sandbox.world import World
@@ -32,7 +32,8 @@ DEFAULT_MIX: dict[str, float] = {
     "person_removed": 1,
     "bound": 3,
 }
-_RECENT = 60
+FULL_MIX: dict[str, float] = {**DEFAULT_MIX, **dict.fromkeys(RARER, 3)}
+"""The default mix and what is rarer: with it every event of SPEC S4 comes by chance."""
 
 
 def checked_mix(mix: dict[str, float] | None) -> dict[str, float] | None:
@@ -102,44 +103,12 @@ def _some_site(world: World) -> Site:
     return world.dice.pick(installed)
 
 
-def _some_conversation(world: World, site: Site, *, filled: bool = False) -> int | None:
-    """Half of the time a recent one, as it is in life."""
-    order = site.by_update_filled if filled else site.by_update
-    if not len(order):
-        return None
-    back = world.dice.below(min(_RECENT, len(order)) if world.dice.percent(50) else len(order))
-    return order.page(0, len(order), back, 1)[0]
-
-
-def _some_person(world: World, site: Site) -> int | None:
-    people = site.people_order
-    if not len(people):
-        return None
-    p = people.page(0, len(people), world.dice.below(len(people)), 1)[0]
-    # These keep a company that others name without its domain alive.
-    return None if p % ODDITIES in (NAME_ONLY, NAME_ONLY_SPACED, COLLEAGUE_NAMED) else p
-
-
-def _some_message(world: World, site: Site) -> tuple[int, int] | None:
-    i = _some_conversation(world, site, filled=True)
-    if i is None:
-        return None
-    source = world.dice.pick(site.rows(i))[1]
-    found = fingerprint(site.case(i), source) if isinstance(source, int) else source["fingerprint"]
-    return i, found
-
-
-def _line(world: World, site: Site, i: int, *, inbound: bool) -> str:
-    lines = site.cast(i).lines
-    return world.dice.pick(lines.user if inbound else lines.operator)
-
-
 def _message_new(world: World, site: Site) -> list[Change]:
-    i = _some_conversation(world, site)
+    i = some_conversation(world, site)
     if i is None:
         return []
     inbound = world.dice.percent(50)
-    return [send_message(world, site, i, _line(world, site, i, inbound=inbound), inbound=inbound)]
+    return [send_message(world, site, i, line(world, site, i, inbound=inbound), inbound=inbound)]
 
 
 def _conversation_new(world: World, site: Site) -> list[Change]:
@@ -148,7 +117,7 @@ def _conversation_new(world: World, site: Site) -> list[Change]:
 
 
 def _message_edited(world: World, site: Site) -> list[Change]:
-    chosen = _some_message(world, site)
+    chosen = some_message(world, site)
     # Crisp edits text; an answer given in a picker is a change a test names itself.
     if chosen is None or not _is_text(site, *chosen):
         return []
@@ -161,12 +130,12 @@ def _is_text(site: Site, i: int, wanted: int) -> bool:
 
 
 def _message_removed(world: World, site: Site) -> list[Change]:
-    chosen = _some_message(world, site)
+    chosen = some_message(world, site)
     return [] if chosen is None else [remove_message(world, site, *chosen)]
 
 
 def _state(world: World, site: Site) -> list[Change]:
-    i = _some_conversation(world, site)
+    i = some_conversation(world, site)
     if i is None:
         return []
     others = [
@@ -176,7 +145,7 @@ def _state(world: World, site: Site) -> list[Change]:
 
 
 def _conversation_removed(world: World, site: Site) -> list[Change]:
-    i = _some_conversation(world, site)
+    i = some_conversation(world, site)
     return [] if i is None else [remove_conversation(world, site, i)]
 
 
@@ -188,7 +157,7 @@ def _person_with(
     values: Callable[[World, Site, int], dict[str, Any]],
 ) -> Callable[..., list[Change]]:
     def maker(world: World, site: Site) -> list[Change]:
-        p = _some_person(world, site)
+        p = some_person(world, site)
         return [] if p is None else [change_person(world, site, p, **values(world, site, p))]
 
     return maker
@@ -208,12 +177,12 @@ def _new_company(world: World, site: Site, _p: int) -> dict[str, Any]:
 
 
 def _person_removed(world: World, site: Site) -> list[Change]:
-    p = _some_person(world, site)
+    p = some_person(world, site)
     return [] if p is None else [remove_person(world, site, p)]
 
 
 def _bound(world: World, site: Site) -> list[Change]:
-    i, p = _some_conversation(world, site), _some_person(world, site)
+    i, p = some_conversation(world, site), some_person(world, site)
     if i is None or p is None:
         return []
     return [bind_person(world, site, i, site.people_id(p))]
@@ -232,4 +201,6 @@ _MAKERS: dict[str, Callable[[World, Site], list[Change]]] = {
     "person_company": _person_with(_new_company),
     "person_removed": _person_removed,
     "bound": _bound,
+    **RARER,
 }
+KINDS = tuple(_MAKERS)

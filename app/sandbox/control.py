@@ -1,10 +1,12 @@
 """Control routes under /sandbox, for tests and demos in another process; loopback only.
 
 GET  /sandbox/state | counters | log | changes | company-history | faults
+GET  /sandbox/hooks | hooks/acknowledged               (sent hooks; JSON lines of sha256)
 GET  /sandbox/truth/people | conversations | messages      (JSON lines; ?website=, ?session=)
 POST /sandbox/faults {"name", …} | faults/clear {"name"?} | clock {"advance_ms"|"set_ms"|"freeze"}
 POST /sandbox/change {"count"} or {"kind", "website"?, …}  | counters/reset | log {"length"}
 POST /sandbox/settings {"delay_ms"?, "changes_per_request"?, "changes_left"?, "quota"?, "mix"?}
+POST /sandbox/hooks {"to": url | null, "lost"?, …} | hooks/flush {"timeout_s"?} | hooks/reset
 POST /sandbox/quota/reset | uninstall | reinstall | websites {"people"?, "conversations"?, …}
 """
 
@@ -67,7 +69,8 @@ async def _act(world: World, path: str, receive: Receive, send: Send) -> None:
     try:
         raw = await _body(receive)
         wanted = orjson.loads(raw) if raw else {}
-        result = action(world, wanted)
+        done = action(world, wanted)
+        result = await done if isinstance(done, Awaitable) else done
     except LookupError as error:
         await _json(send, {"error": f"not found: {error}"}, 404)
     except (ValueError, TypeError) as error:

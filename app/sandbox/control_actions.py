@@ -1,9 +1,10 @@
 """What the control routes do."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.sandbox import churn
+from app.sandbox.control_hooks import flush_hooks, reset_hooks, set_hooks
 from app.sandbox.control_views import site_named
 from app.sandbox.installs import reinstall, uninstall
 from app.sandbox.named_changes import change_by_name
@@ -83,7 +84,7 @@ def _add_website(world: World, wanted: Json) -> Json:
     return {"website_id": site.website_id, "token": site.token, "installed": site.installed}
 
 
-ACTIONS: dict[str, Callable[[World, Json], Json]] = {
+ACTIONS: dict[str, Callable[[World, Json], Json | Awaitable[Json]]] = {
     "faults": _add_fault,
     "faults/clear": _clear_faults,
     "clock": _clock,
@@ -92,6 +93,9 @@ ACTIONS: dict[str, Callable[[World, Json], Json]] = {
     "counters/reset": _reset_counters,
     "quota/reset": _reset_quota,
     "log": _log,
+    "hooks": set_hooks,
+    "hooks/flush": flush_hooks,
+    "hooks/reset": reset_hooks,
     "uninstall": _uninstall,
     "reinstall": _reinstall,
     "websites": _add_website,

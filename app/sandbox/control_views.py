@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from app.sandbox import truth
+from app.sandbox.control_hooks import acknowledged, show_hooks
 from app.sandbox.faults import NAMES
 from app.sandbox.site import Site
 from app.sandbox.world import World
@@ -89,10 +90,12 @@ VIEWS: dict[str, Callable[[World, Params], Any]] = {
     "state": _state,
     "counters": _counters,
     "log": _log,
+    "hooks": show_hooks,
     "faults": _faults,
 }
 LINES: dict[str, Callable[[World, Params], Iterator[Json]]] = {
     "changes": _changes,
+    "hooks/acknowledged": acknowledged,
     "company-history": _history,
     "truth/people": _people,
     "truth/conversations": _conversations,

@@ -4,7 +4,7 @@ from typing import Any
 
 from app.sandbox.conversations import STATUS
 from app.sandbox.message_changes import send_message
-from app.sandbox.recording import record, session_data
+from app.sandbox.recording import UNTOLD, record, session_data
 from app.sandbox.records import Change
 from app.sandbox.site import Site
 from app.sandbox.threads import Overlay
@@ -17,6 +17,8 @@ _FIELDS = {
     "participants": ("session:set_participants", "top"),
     "assigned": ("session:set_routing", "top"),
     "inbox_id": ("session:set_inbox", "top"),
+    "mentions": ("session:set_mentions", "top"),
+    "availability": ("session:update_availability", "top"),
     "is_blocked": ("session:set_block", "top"),
     "is_verified": ("session:update_verify", "top"),
     "verifications": ("session:update_verify", "top"),
@@ -36,7 +38,7 @@ def set_field(
     world: World, site: Site, i: int, field: str, value: Any, *, bump: bool = True
 ) -> Change:
     """Change one field of a conversation; any name is allowed, so that odd values can be sent."""
-    event, place = _FIELDS.get(field, ("session:updated", "top"))
+    event, place = _FIELDS.get(field, (UNTOLD, "top"))
     over = site.overlay(i)
     before = site.conversation(i)
     (over.meta if place == "meta" else over.patch)[field] = value
@@ -44,8 +46,8 @@ def set_field(
         over.patch["status"] = STATUS.get(value, -1)
     if bump:
         site.touch(i, world.clock.now())
-    data = _hook_data(field, value, before)
-    return record(world, site, f"conversation_{field}", event, **session_data(site, i), **data)
+    data = {**session_data(site, i), **_hook_data(field, value, before)}
+    return record(world, site, f"conversation_{field}", event, **data)
 
 
 def _hook_data(field: str, value: Any, before: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from app.sandbox.profiles import geolocation
 
 Json = dict[str, Any]
 
+SECOND_INBOX = "3f0c1a52-0000-4000-8000-000000000001"
 STATUS = {"pending": 0, "unresolved": 1, "resolved": 2}
 _ORIGINS = ("chat",) * 14 + ("email",) * 4 + ("urn:crisp.example:whatsapp:0",) * 2
 
@@ -61,6 +62,11 @@ def cast_of(book: Casebook, of: Case, website_id: str) -> Cast:
         _ORIGINS[of.key % len(_ORIGINS)],
         state_of(book, of) == "resolved",
     )
+
+
+def inbox_of(i: int) -> str | None:
+    """The inbox a conversation starts in, without computing the rest of it."""
+    return SECOND_INBOX if i % CYCLE == Odd.REPEATED_A else None
 
 
 def _stranger_name(of: Case, language: str) -> str:
@@ -220,4 +226,4 @@ def _twist(of: Case, body: Json) -> None:
     elif of.odd == Odd.FORMULA:
         meta["subject"] = '=HYPERLINK("https://evil.example")'
     elif of.odd == Odd.REPEATED_A:
-        body["inbox_id"] = "3f0c1a52-0000-4000-8000-000000000001"
+        body["inbox_id"] = SECOND_INBOX

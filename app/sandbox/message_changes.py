@@ -15,6 +15,14 @@ from app.sandbox.world import World
 
 # Above every computed fingerprint, below 2**53.
 _FINGERPRINTS = 10**15
+# Fields of the REST object that a hook leaves out while they say nothing.
+_UNTOLD: dict[str, tuple[Any, ...]] = {
+    "preview": ([], None),
+    "edited": (False, None),
+    "translated": (False, None),
+    "read": ("", None),
+    "delivered": ("", None),
+}
 
 
 def send_message(
@@ -40,8 +48,10 @@ def send_message(
         site.touch(i, now)
     site.refill(i)
     event = "message:send" if body["from"] == "user" else "message:received"
-    shown = {k: v for k, v in body.items() if k not in ("website_id", "read", "delivered")}
-    return record(world, site, "message_new", event, **{**shown, "inbox_id": None})
+    shown = {k: v for k, v in body.items() if k not in _UNTOLD or v not in _UNTOLD[k]}
+    data = {**shown, "inbox_id": site.inbox_id_in(i)}
+    del data["website_id"]
+    return record(world, site, "message_new", event, **data)
 
 
 def edit_message(

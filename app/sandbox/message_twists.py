@@ -115,6 +115,14 @@ _CONTENTS: tuple[tuple[str, Any], ...] = (
     ("text", "   \n\t "),
 )
 
+_BY_OPERATORS = ("note", "event", "picker", "carousel")
+ODD_MESSAGES: tuple[tuple[str, Any, bool], ...] = (
+    *(("text", text, True) for texts in _TEXTS.values() for text in texts),
+    *((kind, said, kind not in _BY_OPERATORS) for kind, said in (*_TYPED, *_CONTENTS)),
+    *(("event", said, False) for said in _EVENTS),
+)
+"""Every odd message as (type, content, whether a visitor sends it)."""
+
 
 def twist_message(odd: int, j: int, body: Json, total: int) -> None:
     """Make message j of ``total`` the odd one its conversation is known for."""
@@ -139,7 +147,7 @@ def twist_message(odd: int, j: int, body: Json, total: int) -> None:
 
 def _become(body: Json, kind: str, content: Any) -> None:
     body["type"], body["content"] = kind, content
-    if kind in ("note", "event", "picker", "carousel") and body["from"] == "user":
+    if kind in _BY_OPERATORS and body["from"] == "user":
         body["from"] = "operator"
         body["user"] = {"type": "website", "user_id": "", "nickname": None, "avatar": None}
 

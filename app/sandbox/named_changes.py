@@ -11,14 +11,17 @@ from app.sandbox.conversation_changes import (
     remove_conversation,
     set_field,
 )
+from app.sandbox.installs import reinstall, uninstall
 from app.sandbox.message_changes import edit_message, remove_message, send_message
 from app.sandbox.people_changes import (
     REMOVE,
     change_person,
+    enrich_person,
     new_person,
     remove_person,
     set_contact_data,
 )
+from app.sandbox.recording import record
 from app.sandbox.records import Change
 from app.sandbox.site import Site
 from app.sandbox.world import World
@@ -35,7 +38,7 @@ def change_by_name(world: World, site: Site, wanted: Json) -> list[Change]:
     values = dict(wanted)
     kind = values.pop("kind")
     named = NAMED.get(kind)
-    if named is not None and (values or kind not in churn.DEFAULT_MIX):
+    if named is not None and (values or kind not in churn.KINDS):
         return named(world, site, values)
     return churn.make(world, site, kind)
 
@@ -111,6 +114,23 @@ def _contact_data(_world: World, site: Site, values: Json) -> list[Change]:
     return []
 
 
+def _enrich(world: World, site: Site, values: Json) -> list[Change]:
+    p = _person(site, values)
+    return [enrich_person(world, site, p, values["session_id"], values["identity"])]
+
+
+def _install(world: World, site: Site, _values: Json) -> list[Change]:
+    return [reinstall(world, site)]
+
+
+def _uninstall(world: World, site: Site, _values: Json) -> list[Change]:
+    return [uninstall(world, site)]
+
+
+def _announce(world: World, site: Site, values: Json) -> list[Change]:
+    return [record(world, site, "announced", values["event"], **values.get("data", {}))]
+
+
 NAMED: dict[str, Named] = {
     "message_new": _send,  # session_id, content, inbound?, bump?, at_ms?, any message field
     "message_edited": _edit,  # session_id, fingerprint, content, bump?
@@ -124,5 +144,9 @@ NAMED: dict[str, Named] = {
     "person_new": _new_person,  # any profile fields
     "person_changed": _change_person,  # people_id, any profile fields, remove? [names]
     "person_removed": _remove_person,  # people_id
+    "person_enriched": _enrich,  # people_id, session_id, identity {person?, company?}
+    "installed": _install,
+    "uninstalled": _uninstall,
+    "announced": _announce,  # event, data?: any event; it changes nothing in the world
     "contact_data": _contact_data,  # people_id, data
 }

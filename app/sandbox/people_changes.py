@@ -35,16 +35,38 @@ def new_person(world: World, site: Site, **values: Any) -> tuple[int, Change]:
 
 def change_person(world: World, site: Site, p: int, **values: Any) -> Change:
     """Change fields of a profile; objects are merged, ``REMOVE`` takes a field out."""
+    body = _change(world, site, p, values)
+    shown = {k: _patch(v) for k, v in values.items() if k != "email"}
+    update = {"updated_at": body["updated_at"], **shown}
+    data = {"people_id": body["people_id"], "email": body.get("email"), "update": update}
+    return record(world, site, "person_changed", "people:profile:updated", **_told(data))
+
+
+def enrich_person(
+    world: World, site: Site, p: int, session_id: str, identity: dict[str, Any]
+) -> Change:
+    """Crisp found out more: ``identity`` is {person?, company?}, merged into the profile."""
+    body = _change(world, site, p, identity)
+    data = {"people_id": body["people_id"], "session_id": session_id, "identity": identity}
+    return record(world, site, "person_enriched", "people:sync:profile", **data)
+
+
+def _change(world: World, site: Site, p: int, values: Json) -> Json:
+    """Lay the values over the profile; returns it as it is now."""
     before = site.profile(p)
     body = deepcopy(before)
     _merge(body, values)
     body["updated_at"] = values.get("updated_at", world.clock.now())
     site.store_profile(p, body)
     _note_move(world, site, before, body)
-    shown = {k: body.get(k) for k in values if k != "email"}
-    update = {"updated_at": body["updated_at"], **shown}
-    data = {"people_id": body["people_id"], "email": body.get("email"), "update": update}
-    return record(world, site, "person_changed", "people:profile:updated", **_told(data))
+    return body
+
+
+def _patch(value: Any) -> Any:
+    """What an event tells of a value: only the fields that were given; taken out is null."""
+    if isinstance(value, dict):
+        return {k: _patch(v) for k, v in value.items()}
+    return None if value is REMOVE else value
 
 
 def remove_person(world: World, site: Site, p: int) -> Change:

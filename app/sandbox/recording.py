@@ -6,6 +6,9 @@ from app.sandbox.records import Change
 from app.sandbox.site import Site
 from app.sandbox.world import World
 
+UNTOLD = "session:updated"
+"""The event of a change that Crisp has no hook for: it is kept and told, but never sent."""
+
 
 def record(world: World, site: Site, kind: str, event: str, **data: Any) -> Change:
     """Keep a change that was just made. Web hooks are a listener on ``world.listeners``."""
@@ -20,4 +23,4 @@ def record(world: World, site: Site, kind: str, event: str, **data: Any) -> Chan
 
 def session_data(site: Site, i: int) -> dict[str, Any]:
     """The ids every session and message event carries."""
-    return {"session_id": site.session_id(i), "inbox_id": None}
+    return {"session_id": site.session_id(i), "inbox_id": site.inbox_id_in(i)}

@@ -23,11 +23,13 @@ def run(
     conversations: int = 900,
     *,
     live: float = 0,
+    hooks_to: str | None = None,
     **options: Any,
 ) -> None:
     """Serve a seeded world until SIGTERM or SIGINT; the first line of stdout is JSON.
 
-    ``live``: changes per minute, made by time. ``options``: as of ``World`` (delay_ms, quota,
+    ``live``: changes per minute, made by time. ``hooks_to``: send a hook there for each change
+    (until told otherwise by ``POST /sandbox/hooks``). ``options``: as of ``World`` (delay_ms, quota,
     changes_per_request, start_ms, …).
     """
     from app.sandbox.world import World
@@ -38,7 +40,7 @@ def run(
     sock = _listen(host, port)
     print(json.dumps(connection(world, _url(sock))), flush=True)  # noqa: T201 - its interface
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_until_stopped(world, sock, live))
+        runner.run(_until_stopped(world, sock, live, hooks_to))
 
 
 def connection(world: World, url: str) -> dict[str, str]:
@@ -55,31 +57,46 @@ def connection(world: World, url: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def serve(
-    world: World, host: str = "127.0.0.1", port: int = 0, *, live: float = 0
+    world: World,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    live: float = 0,
+    hooks_to: str | None = None,
 ) -> AsyncIterator[str]:
-    """Serve in the running loop; yields the base URL (``http://127.0.0.1:PORT/v1``)."""
+    """Serve in the running loop; yields the base URL (``http://127.0.0.1:PORT/v1``).
+
+    ``hooks_to``: as of ``run``; ``world.hooks`` is what sends them (``await world.hooks.flush()``).
+    """
     sock = _listen(host, port)
     server = _server(world)
     tasks = [asyncio.create_task(server.serve(sockets=[sock]))]
     if live:
         tasks.append(asyncio.create_task(_keep_alive(world, live)))
     try:
+        if hooks_to is not None:
+            await _send_hooks(world, hooks_to)
         await server.ready.wait()
         yield f"{_url(sock)}/v1"
     finally:
         server.should_exit = True
         for task in tasks[1:]:
             task.cancel()
+        await _stop_hooks(world)
         await asyncio.gather(*tasks, return_exceptions=True)
         sock.close()
 
 
-async def _until_stopped(world: World, sock: socket.socket, live: float) -> None:
+async def _until_stopped(
+    world: World, sock: socket.socket, live: float, hooks_to: str | None
+) -> None:
     import signal
 
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    if hooks_to is not None:
+        await _send_hooks(world, hooks_to)
     server = _server(world)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     living = asyncio.create_task(_keep_alive(world, live)) if live else None
@@ -89,7 +106,22 @@ async def _until_stopped(world: World, sock: socket.socket, live: float) -> None
     if living is not None:
         living.cancel()
     waiting.cancel()
+    await _stop_hooks(world)
     await serving
+
+
+async def _send_hooks(world: World, to: str) -> None:
+    from app.sandbox.hooks import set_hooks
+
+    await set_hooks(world, {"to": to})
+
+
+async def _stop_hooks(world: World) -> None:
+    # httpx is not imported for a world that never sent a hook.
+    if world.hooks is not None:
+        from app.sandbox.hooks import stop_hooks
+
+        await stop_hooks(world)
 
 
 async def _keep_alive(world: World, per_minute: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.sandbox.cases import Case, Casebook, case, fingerprint, moments, session_id
 from app.sandbox.chance import index_of
-from app.sandbox.conversations import cast_of, conversation, person_named, updated_at
+from app.sandbox.conversations import cast_of, conversation, inbox_of, person_named, updated_at
 from app.sandbox.messages import Cast, message
 from app.sandbox.ordering import TimeOrder, pack
 
@@ -107,6 +107,13 @@ class Threads:
             named = over.patch["people_id"]
             return named if isinstance(named, str) else None
         return person_named(self.book, case(self.book, i))
+
+    def inbox_id_in(self, i: int) -> Any:
+        """The inbox a conversation is in (None: the main one)."""
+        over = self.overlays.get(i)
+        if over is not None and "inbox_id" in over.patch:
+            return over.patch["inbox_id"]
+        return inbox_of(i)
 
     def overlay(self, i: int) -> Overlay:
         """The changeable part of a conversation, made when first needed."""

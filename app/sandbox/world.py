@@ -1,8 +1,10 @@
 """The whole state of the sandbox: websites, clock, faults, quota, counters and changes."""
 
+from __future__ import annotations
+
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.sandbox.cases import Casebook
 from app.sandbox.chance import Dice, key_of, uuid_of
@@ -15,6 +17,9 @@ from app.sandbox.population import Population
 from app.sandbox.quota import Quota
 from app.sandbox.records import Change, CompanyMove
 from app.sandbox.site import Site
+
+if TYPE_CHECKING:
+    from app.sandbox.hooks import HookSender
 
 _KEPT_CHANGES = 100_000
 FREEMAIL = ("freemail.example", "webpost.example")
@@ -59,6 +64,7 @@ class World:
         self.changes: deque[Change] = deque(maxlen=_KEPT_CHANGES)
         self.company_moves: list[CompanyMove] = []
         self.listeners: list[Callable[[Change], None]] = []
+        self.hooks: HookSender | None = None
         self.answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
         self.freemail = freemail
         self.change_count = 0

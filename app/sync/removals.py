@@ -104,7 +104,7 @@ async def _confirm_people(pull: Pull, ids: Sequence[str]) -> None:
 
     async def bury(connection: AsyncConnection) -> None:
         if gone:
-            await remove_contacts(connection, pull.rules, sorted(gone), max(gone.values()))
+            await remove_contacts(connection, pull.rules, gone)
 
     await pull.save(
         Batch(pull.website_id, contacts=records),
@@ -129,7 +129,7 @@ async def _confirm_conversations(pull: Pull, ids: Sequence[str]) -> None:
 
     async def bury(connection: AsyncConnection) -> None:
         if gone:
-            await remove_conversations(connection, pull.rules, sorted(gone), max(gone.values()))
+            await remove_conversations(connection, pull.rules, gone)
 
     await pull.save(
         Batch(pull.website_id, conversations=records),

@@ -14,7 +14,7 @@ from app.db.session import Database
 from app.db.upsert import lock_key
 from app.errors import Conflict, NotFound, Refused
 from app.sync.tables import sync_runs
-from app.websites.rules import require_website
+from app.websites.rules import activate, require_website
 
 Kind = Literal["full", "incremental", "backfill", "audit"]
 Asked = Literal["pause", "cancel"]
@@ -69,6 +69,8 @@ async def request_run(
                 lease_until_ms=0,
             )
         )
+        if kind in {"full", "backfill"}:
+            await activate(connection, website_id)
         return run_id
 
     return await db.transact(work)

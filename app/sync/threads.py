@@ -10,45 +10,26 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.clock import to_ms
 from app.conversations.tables import conversations
-from app.conversations.threads import ThreadProgress, write_progress
-from app.crisp import translate
-from app.crisp.client import Answer, refuse_path_part
+from app.conversations.threads import write_progress
+from app.crisp.client import refuse_path_part
 from app.crisp.errors import Circular, Gone, Permanent
-from app.crisp.paging import walk_thread
 from app.db.base import StoredRow
 from app.errors import CrispsyncError
 from app.ingest import remove_conversations
-from app.records import Batch, MessageRecord, Rejected
-from app.sync.pull import Pull, Stopped, split_rejected
+from app.records import Batch, Rejected
+from app.sync.pull import Pull, Stopped
+from app.sync.thread import Part, read_thread
 
 AHEAD = 100
 THREADS_A_WRITE = 32
 READ_AHEAD = 8
 MESSAGES_A_WRITE = 800
-BATCHES_A_PART = 10
 COUNT_EVERY = 2.0  # seconds; the total is for people to look at
-
-
-@dataclass(slots=True)
-class Part:
-    """Messages of one conversation, all of them or, of a very long one, the next part."""
-
-    session_id: str
-    messages: list[MessageRecord] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    progress: ThreadProgress | None = None
-    gone_ms: int | None = None
-
-    @property
-    def ends_thread(self) -> bool:
-        return self.progress is None or self.progress.back_to_ms is None
 
 
 @dataclass(slots=True)
@@ -118,7 +99,7 @@ async def _find_due(pull: Pull, work: Threads) -> Sequence[StoredRow]:
                 conversations.c.last_fingerprint,
                 conversations.c.messages_complete,
                 conversations.c.messages_back_to_ms,
-                conversations.c.last_message_at,
+                conversations.c.messages_read_to_ms,
             )
             .where(*is_due)
             .order_by(conversations.c.version_ms.desc())
@@ -148,75 +129,6 @@ async def _read(pull: Pull, work: Threads) -> None:
             await work.read.put(Part(row.session_id, rejected=[failed]))
         except (CrispsyncError, Stopped) as error:
             work.stopped_by = error
-
-
-async def read_thread(pull: Pull, row: StoredRow) -> Any:
-    """Parts of a conversation's messages, newest first: all of them, or those since the last reading."""
-    known_ms = None
-    if row.messages_complete or row.messages_back_to_ms is not None:
-        known_ms = to_ms(row.last_message_at) if row.last_message_at else None
-    async for part in _read_back(pull, row, None, known_ms):
-        yield part
-    if not row.messages_complete and row.messages_back_to_ms is not None:
-        # An earlier run stopped on the way back: go on from there.
-        async for part in _read_back(pull, row, row.messages_back_to_ms, None):
-            yield part
-
-
-async def _read_back(
-    pull: Pull, row: StoredRow, before_ms: int | None, known_ms: int | None
-) -> Any:
-    """Walk back from `before_ms` to the thread's start, or to what is known already."""
-    path = f"conversation/{refuse_path_part(row.session_id)}/messages"
-    answers: list[Answer] = []
-
-    async def fetch(before: int | None) -> Answer:
-        answers.append(
-            await pull.get(path, {"timestamp_before": before} if before is not None else None)
-        )
-        return answers[-1]
-
-    part = Part(row.session_id)
-    batches = 0
-    newest_known = known_ms is not None and not row.messages_complete
-    has_some = row.last_fingerprint is not None and before_ms is None
-    async for items, back_to_ms in walk_thread(fetch, before_ms, has_some=has_some):
-        answer = answers.pop()
-        found, rejected = split_rejected(
-            [translate.message(item, row.session_id, answer.asked_ms) for item in items]
-        )
-        part.messages += found
-        part.rejected += rejected
-        batches += 1
-        reached = known_ms is not None and _oldest(found) < known_ms
-        if back_to_ms is None or reached:
-            back = row.messages_back_to_ms if reached and newest_known else None
-            part.progress = _progress(row, back)
-            if answer.cached and before_ms is None and _lacks_newest(row, part.messages):
-                part.progress = None
-                part.rejected.append(
-                    Rejected("conversation", row.session_id, "Crisp's cache is behind its list")
-                )
-            yield part
-            return
-        if batches % BATCHES_A_PART == 0 and known_ms is None:
-            part.progress = _progress(row, back_to_ms)
-            yield part
-            part = Part(row.session_id)
-
-
-def _oldest(messages: Sequence[MessageRecord]) -> int:
-    return min((m.version.crisp_ms for m in messages if m.version.crisp_ms), default=0)
-
-
-def _lacks_newest(row: StoredRow, messages: Sequence[MessageRecord]) -> bool:
-    return row.last_fingerprint is not None and all(
-        m.fingerprint != row.last_fingerprint for m in messages
-    )
-
-
-def _progress(row: StoredRow, back_to_ms: int | None) -> ThreadProgress:
-    return ThreadProgress(row.session_id, row.version_ms, row.last_fingerprint, back_to_ms)
 
 
 async def _gone(pull: Pull, session_id: str, error: Gone) -> Part:
@@ -267,14 +179,14 @@ def _size(parts: Sequence[Part]) -> int:
 
 
 async def save_parts(pull: Pull, parts: Sequence[Part]) -> None:
-    gone = [part for part in parts if part.gone_ms is not None]
+    gone = {part.session_id: part.gone_ms for part in parts if part.gone_ms is not None}
 
     async def remember(connection: AsyncConnection) -> None:
         await write_progress(
             connection, pull.website_id, [part.progress for part in parts if part.progress]
         )
-        for part in gone:
-            await remove_conversations(connection, pull.rules, [part.session_id], part.gone_ms or 0)
+        if gone:
+            await remove_conversations(connection, pull.rules, gone)
 
     await pull.save(
         Batch(pull.website_id, messages=[m for part in parts for m in part.messages]),

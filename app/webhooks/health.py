@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.db.base import dump_json
 from app.db.upsert import insert_for
-from app.webhooks.tables import missed_hooks
+from app.websites.tables import missed_hooks
 
 Outcome = Literal["done", "ignored", "dead"]
 MissedKind = Literal["message", "conversation", "contact"]

@@ -34,8 +34,6 @@ inbox_events = plain_table(
     Column("emitted_ms", BigInt, nullable=False, server_default=text("0")),
     # X-Delivery-Attempt-Count of the delivery that came first; above 1, an earlier one was lost.
     Column("first_attempt", Integer, nullable=False, server_default=text("1")),
-    # Database time, epoch ms, before which it is not tried again.
-    Column("due_ms", BigInt, nullable=False, server_default=text("0")),
     Index(None, "received_at"),
     Index(
         "ix_inbox_events_new",
@@ -47,6 +45,7 @@ inbox_events = plain_table(
     Index(
         "ix_inbox_events_kept",
         "state",
+        "website_id",
         "received_at",
         sqlite_where=text("state IN ('parked', 'dead')"),
         postgresql_where=text("state IN ('parked', 'dead')"),
@@ -67,15 +66,6 @@ hook_days = website_table(
     Column("delays", Json, nullable=False),
     Column("last_received_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("website_id", "event", "day"),
-)
-
-# What a scheduled pull found and no hook had told.
-missed_hooks = website_table(
-    "missed_hooks",
-    Column("day", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("missed", Integer, nullable=False),
-    PrimaryKeyConstraint("website_id", "day", "kind"),
 )
 
 # Refused deliveries leave a number and a time, nothing else (SPEC P3).

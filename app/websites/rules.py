@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.db.base import StoredRow
 from app.db.upsert import lock_key
 from app.errors import NotFound
@@ -26,6 +27,12 @@ class WebsiteRules:
     import_custom_data: bool
     import_since: datetime | None
     mapping: Mapping[str, str | None]
+    activated_at: datetime | None
+
+    @property
+    def applies_hooks(self) -> bool:
+        """Before the first import was asked for, hooks are only kept (SPEC C4); while paused too (C9)."""
+        return self.status == "connected" and self.activated_at is not None
 
 
 async def lock_website(connection: AsyncConnection, website_id: str) -> None:
@@ -46,8 +53,25 @@ async def require_website(connection: AsyncConnection, website_id: str) -> Store
     return row
 
 
+async def find_rules(connection: AsyncConnection, website_id: str) -> WebsiteRules | None:
+    """None when nobody ever heard of this website."""
+    try:
+        return await rules_of(connection, website_id)
+    except NotFound:
+        return None
+
+
 async def rules_of(connection: AsyncConnection, website_id: str) -> WebsiteRules:
     """Raises NotFound."""
     row = await require_website(connection, website_id)
     names = WebsiteRules.__dataclass_fields__
     return WebsiteRules(**{name: getattr(row, name) for name in names})
+
+
+async def activate(connection: AsyncConnection, website_id: str) -> None:
+    """Somebody asked for the first import: from now on hooks are applied (SPEC C4, C7)."""
+    await connection.execute(
+        update(websites)
+        .where(websites.c.id == website_id, websites.c.activated_at.is_(None))
+        .values(activated_at=clock.now())
+    )

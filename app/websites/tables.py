@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, Integer, Text
+from sqlalchemy import CheckConstraint, Column, Integer, PrimaryKeyConstraint, Text, text
 
-from app.db.base import BigInt, Flag, Json, UtcDateTime, plain_table
+from app.db.base import BigInt, Flag, Json, UtcDateTime, plain_table, website_table
 
 websites = plain_table(
     "websites",
@@ -16,6 +16,10 @@ websites = plain_table(
     # Grows with each installation; work begun under an older one writes nothing (FAILURES case 51).
     Column("generation", Integer, nullable=False),
     Column("attention", Text),
+    # When somebody first asked for an import: until then hooks are kept and not applied (SPEC C4).
+    Column("activated_at", UtcDateTime),
+    # Crisp's time, epoch ms, of the newest hook that told of an installation or its end.
+    Column("installation_told_ms", BigInt, nullable=False, server_default=text("0")),
     # Settings (SPEC C6)
     Column("import_people", Flag, nullable=False),
     Column("import_conversations", Flag, nullable=False),
@@ -34,4 +38,13 @@ websites = plain_table(
     CheckConstraint(
         "status IN ('waiting', 'connected', 'paused', 'disconnected', 'uninstalled')", name="status"
     ),
+)
+
+# What a scheduled pull found and no hook had told.
+missed_hooks = website_table(
+    "missed_hooks",
+    Column("day", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("missed", Integer, nullable=False),
+    PrimaryKeyConstraint("website_id", "day", "kind"),
 )

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from app.conversations.store import overlay, write_operators
+from app.conversations.merge import overlay
+from app.conversations.store import write_operators
 from app.conversations.tables import conversations, messages, operators
 from app.conversations.threads import ThreadProgress, write_progress
 from app.records import ConversationRecord, MessageRecord, OperatorRecord, conversation_id
-from tests.ingesting import connected, moment, ms, payload, said, talk
+from tests.ingesting import connected, moment, ms, payload, person, said, talk
 
 OWN = {"id", "session_id", "seen_ms"}
 
@@ -143,12 +144,32 @@ async def test_a_removed_conversation_is_a_tombstone_that_only_a_later_direct_an
         assert (row.deleted_at, row.messages_due, row.message_count) == (None, True, 1)
 
 
-async def test_case_031_a_removal_seen_before_the_answer_does_not_win(database_url: str) -> None:
+# SPEC D4
+async def test_case_031_a_list_page_never_revives_whatever_the_order(database_url: str) -> None:
     async with connected(database_url) as site:
         await site.take(talk("s", at=1, seen=5))
         await site.take(talk("s", at=1, seen=8))
+        assert await site.remove_talk("s", seen=6) == 1
+        await site.take(talk("s", at=2, seen=10))
+        assert (await site.conversation("s")).deleted_at == moment(6)
+        await site.take(talk("s", at=2, seen=5, direct=True))
+        assert (await site.conversation("s")).deleted_at is not None
+        await site.take(talk("s", at=2, seen=7, direct=True))
+        assert (await site.conversation("s")).deleted_at is None
         assert await site.remove_talk("s", seen=6) == 0
         assert await site.remove_talk("s", seen=9) == 1
+
+
+# SPEC D4
+async def test_case_031_removed_before_it_was_ever_met(database_url: str) -> None:
+    async with connected(database_url) as site:
+        assert await site.remove_talk("s", seen=6) == 0
+        await site.take(talk("s", at=1, seen=5, subject="late"))
+        row = await site.conversation("s")
+        assert (row.deleted_at, row.messages_due) == (moment(6), False)
+        assert await site.remove_person("p", seen=6) == 0
+        await site.take(person("p", at=1, seen=5))
+        assert (await site.contact("p")).deleted_at == moment(6)
 
 
 # SPEC D5
@@ -254,7 +275,7 @@ async def test_all_orders_of_a_messages_versions_end_in_the_same_row(database_ur
         ends = [(await site.message(name, 1))._mapping for name in orders]
         ends = [{k: v for k, v in end.items() if k != "conversation_id"} for end in ends]
         assert all(end == ends[0] for end in ends)
-        assert ends[0]["body"] == "four"
+        assert ends[0]["body"] == "three"
 
 
 async def test_case_029_the_same_rows_twice_in_a_batch(database_url: str) -> None:

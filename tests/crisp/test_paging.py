@@ -15,6 +15,7 @@ from app.crisp.errors import Circular, Gone, Permanent
 from app.crisp.paging import (
     PER_PAGE,
     Page,
+    ThreadBatch,
     end_when_gone,
     find_last_page,
     page_of,
@@ -276,20 +277,27 @@ class Thread:
     inclusive: bool = False
     requests: int = 0
 
-    async def fetch(self, before: int | None) -> Answer:
+    async def fetch(self, cursor: dict[str, int]) -> Answer:
         self.requests += 1
-        assert self.requests <= 3 * len(self.times) + 3, "the walk does not end"
-        edge = None if before is None else before + self.inclusive
-        older = [n for n, t in enumerate(self.times) if edge is None or t < edge]
-        items = [{"fingerprint": n, "timestamp": self.times[n]} for n in older[-self.batch :]]
-        return Answer(items, more=len(older) > self.batch, asked_ms=0, cached=False)
+        assert self.requests <= 4 * len(self.times) + 3, "the walk does not end"
+        numbers = list(range(len(self.times)))
+        if "timestamp_after" in cursor:
+            edge = cursor["timestamp_after"] - self.inclusive
+            newer = [n for n in numbers if self.times[n] > edge]
+            return self._answer(newer[: self.batch], more=len(newer) > self.batch)
+        before = cursor.get("timestamp_before")
+        older = [n for n in numbers if before is None or self.times[n] < before + self.inclusive]
+        return self._answer(older[-self.batch :], more=len(older) > self.batch)
+
+    def _answer(self, numbers: list[int], *, more: bool) -> Answer:
+        items = [{"fingerprint": n, "timestamp": self.times[n]} for n in numbers]
+        return Answer(items, more=more, asked_ms=0, cached=False)
 
     async def walk(self, before: int | None = None) -> list[int]:
-        return [
-            item["fingerprint"]
-            async for items, _go_on in walk_thread(self.fetch, before)
-            for item in items
-        ]
+        return [item["fingerprint"] for step in await self.steps(before) for item in step.items]
+
+    async def steps(self, before: int | None = None) -> list[ThreadBatch]:
+        return [step async for step in walk_thread(self.fetch, before)]
 
 
 # Few moments for many messages, so that equal ones fall on the edges of batches.
@@ -322,6 +330,49 @@ async def test_whole_batches_of_one_moment_never_loop(
         assert {times[n] for n in met} == set(times), "no moment is left out altogether"
 
 
+@given(moments, st.integers(1, 12), st.booleans())
+@settings(max_examples=400)
+async def test_what_a_crowded_moment_hides_is_told(
+    times: list[int], batch: int, inclusive: bool
+) -> None:
+    """Whatever is missing shares a millisecond that the walk names."""
+    thread = Thread(times, batch, inclusive)
+    try:
+        steps = await thread.steps()
+    except Circular:  # told as well
+        assert inclusive
+        return
+    met = {item["fingerprint"] for step in steps for item in step.items}
+    told = {step.gap_ms for step in steps}
+    assert {times[n] for n in range(len(times)) if n not in met} <= told
+
+
+@pytest.mark.parametrize("before", [0, 1, 25, 90])
+@pytest.mark.parametrize("after", [0, 1, 25, 90])
+@pytest.mark.parametrize("crowd", [40, 41, 62, 79, 80, 81, 200])
+async def test_crowded_moment_is_read_from_both_ends(before: int, crowd: int, after: int) -> None:
+    times = [*range(1, before + 1), *[1000] * crowd, *range(2001, 2001 + after)]
+    thread = Thread(times, 40)
+    steps = await thread.steps()
+    met = [item["fingerprint"] for step in steps for item in step.items]
+    assert len(met) == len(set(met)) == before + after + min(crowd, 80)
+    told = [step.gap_ms for step in steps if step.gap_ms is not None]
+    assert told == ([1000] if crowd >= 80 else []), "eighty might be more for all one can see"
+    assert thread.requests <= -(-len(times) // 40) + 4
+
+
+async def test_server_without_forward_paging_leaves_a_gap() -> None:
+    thread = Thread([5] * 62, 40)
+
+    async def fetch(cursor: dict[str, int]) -> Answer:
+        if "timestamp_after" in cursor:
+            raise Permanent("Crisp refused the request (400 invalid_data).", status=400)
+        return await thread.fetch(cursor)
+
+    steps = [step async for step in walk_thread(fetch)]
+    assert [(len(step.items), step.gap_ms) for step in steps] == [(40, 5), (0, None)]
+
+
 @pytest.mark.parametrize(("more", "has_some"), [(True, False), (False, True), (True, True)])
 async def test_empty_batch_where_there_are_messages_is_asked_for_again(
     more: bool, has_some: bool
@@ -329,22 +380,22 @@ async def test_empty_batch_where_there_are_messages_is_asked_for_again(
     thread = Thread(list(range(100, 130)), 40)
     failing = 2
 
-    async def fetch(before: int | None) -> Answer:
+    async def fetch(cursor: dict[str, int]) -> Answer:
         nonlocal failing
         failing -= 1
-        answer = await thread.fetch(before)
+        answer = await thread.fetch(cursor)
         return Answer([], more, asked_ms=0, cached=False) if failing >= 0 else answer
 
-    met = [item async for items, _ in walk_thread(fetch, has_some=has_some) for item in items]
+    met = [item async for step in walk_thread(fetch, has_some=has_some) for item in step.items]
     assert len(met) == 30
 
 
 async def test_thread_that_shows_nothing_and_promises_more_is_an_error() -> None:
-    async def fetch(before: int | None) -> Answer:
+    async def fetch(cursor: dict[str, int]) -> Answer:
         return Answer([], more=True, asked_ms=0, cached=False)
 
     with pytest.raises(Circular, match="shows none"):
-        assert [items async for items, _ in walk_thread(fetch)] == []
+        assert [step async for step in walk_thread(fetch)] == []
 
 
 async def test_empty_thread_costs_one_request() -> None:
@@ -354,12 +405,12 @@ async def test_empty_thread_costs_one_request() -> None:
 
 
 async def test_server_that_ignores_where_to_go_on_is_an_error() -> None:
-    async def fetch(before: int | None) -> Answer:
+    async def fetch(cursor: dict[str, int]) -> Answer:
         items = [{"fingerprint": n, "timestamp": 100 + n} for n in range(40)]
         return Answer(items, more=True, asked_ms=0, cached=False)
 
     with pytest.raises(Circular):
-        assert [items async for items, _ in walk_thread(fetch)] == []
+        assert [step async for step in walk_thread(fetch)] == []
 
 
 @given(moments, st.integers(2, 40), st.integers(0, 10))
@@ -370,9 +421,9 @@ async def test_walk_that_was_interrupted_goes_on_where_it_was(
     thread = Thread(times, max(batch, largest + 1))
     met: set[int] = set()
     go_on = None
-    async for items, back_to in walk_thread(thread.fetch):
-        met |= {item["fingerprint"] for item in items}
-        go_on = back_to
+    async for step in walk_thread(thread.fetch):
+        met |= {item["fingerprint"] for item in step.items}
+        go_on = step.back_to_ms
         batches -= 1
         if batches <= 0:
             break

@@ -22,10 +22,10 @@ from app.db.migrate import upgrade
 from app.db.runner_lock import try_runner_lock
 from app.db.session import normal_url, open_database
 from app.db.sqlstate import is_bad_value, is_transient
-from app.db.upsert import newest_by_key, update_rows, upsert
+from app.db.upsert import Merge, newest_by_key, update_rows, upsert
 from app.errors import DatabaseAway, DatabaseTooNew, Refused
 from app.websites.tables import websites
-from tests.ingesting import WEBSITE, connected, person, said, talk
+from tests.ingesting import WEBSITE, connected, moment, person, said, talk
 
 KEY = ("website_id", "conversation_id", "fingerprint")
 ROWS = st.lists(
@@ -64,21 +64,34 @@ async def test_the_guard_lets_only_newer_news_in(database_url: str) -> None:
             await site.execute(update(messages).values(row))
             news = {**row, "body": "news", "version_ms": version_ms, "observed_ms": observed_ms}
             async with site.db.write() as connection:
-                await upsert(connection, messages, [news], key=KEY, update=("body",), guard=True)
+                await upsert(connection, messages, [news], key=KEY, merge=Merge(newer=("body",)))
             assert ((await site.message("s", 1)).body == "news") is wins
 
 
-async def test_columns_that_stay_are_set_once(database_url: str) -> None:
+async def test_of_two_values_the_earlier_or_the_later_stays(database_url: str) -> None:
     async with connected(database_url) as site:
         await site.take(talk("s"), said("s", 1))
         row = dict((await site.message("s", 1))._mapping)
-        for origin, kept in [(None, None), ("chat", "chat"), ("email", "chat"), (None, "chat")]:
+        earlier, later = moment(5), moment(9)
+        for kind, told, kept in [
+            ("earliest", None, None),
+            ("earliest", later, later),
+            ("earliest", None, later),
+            ("earliest", earlier, earlier),
+            ("earliest", later, earlier),
+            ("latest", later, later),
+            ("latest", earlier, later),
+            ("latest", None, later),
+        ]:
+            merge = (
+                Merge(earliest=("edited_at",))
+                if kind == "earliest"
+                else Merge(latest=("edited_at",))
+            )
             async with site.db.write() as connection:
-                news = [{**row, "origin": origin}]
-                await upsert(
-                    connection, messages, news, key=KEY, update=("body",), keep=("origin",)
-                )
-            assert (await site.message("s", 1)).origin == kept
+                news = [{**row, "edited_at": told}]
+                await upsert(connection, messages, news, key=KEY, merge=merge)
+            assert (await site.message("s", 1)).edited_at == kept
 
 
 async def test_updating_rows_touches_only_those_with_the_key(database_url: str) -> None:

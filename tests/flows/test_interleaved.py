@@ -21,7 +21,8 @@ from app.sync.conversations import fetch_conversations, save_conversations
 from app.sync.execute import execute
 from app.sync.people import fetch_people, save_people
 from app.sync.pull import Pull
-from app.sync.threads import Part, save_parts
+from app.sync.thread import Part
+from app.sync.threads import save_parts
 from tests.flows.steps import CONVERSATIONS, MESSAGES, PEOPLE, pull_of
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
@@ -165,8 +166,8 @@ async def test_case_031_removed_before_the_page_is_written(
 
         async def hook(connection: object) -> None:
             moment = max(page.asked_ms, people.asked_ms) + removed_after_ms
-            await remove_conversations(connection, pull.rules, gone, moment)  # type: ignore[arg-type]
-            await remove_contacts(connection, pull.rules, gone_people, moment)  # type: ignore[arg-type]
+            await remove_conversations(connection, pull.rules, dict.fromkeys(gone, moment))  # type: ignore[arg-type]
+            await remove_contacts(connection, pull.rules, dict.fromkeys(gone_people, moment))  # type: ignore[arg-type]
 
         await crisp.db.transact(hook)
         await save_conversations(pull, page)
@@ -185,7 +186,7 @@ async def test_case_031_thread_of_a_conversation_that_was_removed(database_url: 
         moment = crisp.client.clock.now_ms()
 
         async def hook(connection: object) -> None:
-            await remove_conversations(connection, pull.rules, [session], moment)  # type: ignore[arg-type]
+            await remove_conversations(connection, pull.rules, {session: moment})  # type: ignore[arg-type]
 
         await crisp.db.transact(hook)
         remove_conversation(crisp.world, site, 4)
@@ -210,7 +211,7 @@ async def test_case_031_page_from_before_a_revival_changes_nothing(database_url:
         moment = page.asked_ms + 30_000
 
         async def hook(connection: object) -> None:
-            await remove_conversations(connection, pull.rules, [session], moment)  # type: ignore[arg-type]
+            await remove_conversations(connection, pull.rules, {session: moment})  # type: ignore[arg-type]
 
         await crisp.db.transact(hook)
         await save_conversations(pull, page)

@@ -17,7 +17,8 @@ from app.sync.execute import execute
 from app.sync.leases import claim
 from app.sync.runs import resume
 from app.sync.tables import sync_failures, sync_runs
-from app.sync.threads import BATCHES_A_PART, MESSAGES_A_WRITE
+from app.sync.thread import BATCHES_A_PART
+from app.sync.threads import MESSAGES_A_WRITE
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 # A part is BATCHES_A_PART answers of 40; parts are added to a write until it has MESSAGES_A_WRITE.

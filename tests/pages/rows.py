@@ -22,8 +22,8 @@ from app.db.base import Flag, Json, UtcDateTime
 from app.db.session import Database
 from app.records import fold_for_search
 from app.sync.tables import sync_failures, sync_runs
-from app.webhooks.tables import hook_days, hook_refusals, inbox_events, missed_hooks
-from app.websites.tables import websites
+from app.webhooks.tables import hook_days, hook_refusals, inbox_events
+from app.websites.tables import missed_hooks, websites
 
 SITE = "8c842203-7ed8-4e29-a608-7cf78a7d2fcc"
 OTHER_SITE = "1f0f5b8e-3c55-4c0a-9a5d-6f2f9d1f7a11"

@@ -14,8 +14,9 @@ from sqlalchemy import select
 
 from app.db.session import Database
 from app.pages import event_words
-from app.webhooks.tables import hook_refusals, inbox_events, missed_hooks
+from app.webhooks.tables import hook_refusals, inbox_events
 from app.webhooks.wanted import EVENTS_TO_TICK
+from app.websites.tables import missed_hooks
 from tests.pages import rows
 from tests.pages.conftest import Stand, pages_app
 from tests.pages.rows import NOW, OTHER_SITE, put, row_of, small_world
@@ -98,7 +99,7 @@ async def test_dead_letters_with_reason_attempts_and_count(
     page = (await client.get("/events")).text
     assert ids_in(page, "events") == sorted([event_id(1), event_id(2)], reverse=True)
     for words in ("its fingerprint is no 64-bit number", "5 attempts", "unreadable",
-                  "of no website here", "Replay all of these"):  # fmt: skip
+                  "of no known website", "Replay all of these"):  # fmt: skip
         assert words in page
     for path in ("/", "/contacts"):
         other = (await client.get(path)).text
@@ -111,7 +112,7 @@ async def test_filters_stand_in_the_address(db: Database, client: httpx.AsyncCli
         [
             *small_world(), rows.inbox_event(1, received_at=rows.ago(days=3)),
             rows.inbox_event(2, event="people:bind:session"), rows.inbox_event(3, state="done"),
-            rows.inbox_event(4, state="new"), rows.inbox_event(5, state="parked", site="unknown"),
+            rows.inbox_event(4, state="new"), rows.inbox_event(5, state="parked", site=None),
         ],
     )  # fmt: skip
     day = (NOW - timedelta(days=3)).date().isoformat()
@@ -269,7 +270,7 @@ async def test_case_068_payloads_in_hooks_stay_text(
     await put(
         db,
         [*small_world(), rows.hook_day(bad),
-         *(rows.inbox_event(n, event=bad, error=bad, site=bad, body=body)
+         *(rows.inbox_event(n, event=bad, error=bad, site=None, body=body)
            for n, body in enumerate(bodies)),
          row_of(hook_refusals, cause=bad, refused=1, last_at=NOW)],
     )  # fmt: skip

@@ -39,7 +39,6 @@ def an_event(key: object, **given: Any) -> dict[str, Any]:
         "done_at": ago(minutes=50),
         "emitted_ms": 0,
         "first_attempt": 1,
-        "due_ms": 7,
     }
     return {**plain, **given, "body": body}
 

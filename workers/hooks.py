@@ -1,0 +1,36 @@
+"""What goes on beside the runs in every process that works: applying hooks, asking for what they left out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from app.db.session import Database
+from app.sync.refresh import keep_refreshing
+from app.sync.worker import Worker
+from app.webhooks.worker import Applier
+
+
+@dataclass(slots=True)
+class HookWork:
+    """Two loops from `start` to `stop`; `applier.bell` wakes the first."""
+
+    db: Database
+    worker: Worker
+    applier: Applier = field(init=False)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.applier = Applier(self.db)
+
+    def start(self) -> None:
+        refreshing = keep_refreshing(self.db, lambda: self.worker.client, self.applier.stopping)
+        self._tasks = [
+            asyncio.create_task(self.applier.work()),
+            asyncio.create_task(refreshing),
+        ]
+
+    async def stop(self) -> None:
+        """After the batch and the request under way (FAILURES case 90)."""
+        self.applier.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
