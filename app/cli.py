@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import click
+
+Command: TypeAlias = Callable[..., None]
 
 website_option = click.option("--website", "website_id", help="Crisp's website id; default: all.")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -137,6 +140,58 @@ def sandbox(port: int, seed: int, people: int, conversations: int, **options: An
 
     given = {name: value for name, value in options.items() if value}
     run("127.0.0.1", port, seed, people, conversations, **given)
+
+
+@main.group()
+def events() -> None:
+    """The web hooks that arrived: list them, or have them applied again."""
+
+
+def _event_options(states: tuple[str, ...]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in (
+            json_option,
+            click.option("--until", metavar="DATE", help="Arrived until then, included."),
+            click.option(
+                "--since", metavar="DATE", help="Arrived since; 2026-01-31 or with T14:00."
+            ),
+            website_option,
+            click.option("--event", metavar="NAME", help="As message:send."),
+            click.option("--state", type=click.Choice(states)),
+            click.option("--id", "event_id", metavar="ID", help="This one."),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@events.command("list")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
+@_event_options(("new", "done", "ignored", "parked", "dead"))
+def list_events(event_id: str | None, limit: int, as_json: bool, **asked: Any) -> None:
+    """Newest first; with --id, what may be seen of its body."""
+    from app.commands import events as commands
+
+    if event_id is not None:
+        click.echo(commands.describe_one(event_id, as_json=as_json))
+        return
+    click.echo(commands.describe(_filter_of(**asked), limit, as_json=as_json))
+
+
+@events.command("replay")
+@_event_options(("dead", "parked", "ignored", "done"))
+def replay_events(event_id: str | None, as_json: bool, **asked: Any) -> None:
+    """Name what: --id, --state, or --since and --until."""
+    from app.commands import events as commands
+
+    click.echo(commands.replay(event_id, _filter_of(**asked), as_json=as_json))
+
+
+def _filter_of(website_id: str | None, **asked: Any) -> Any:
+    from app.commands import events as commands
+
+    return commands.filter_of(website=website_id, **asked)
 
 
 @main.command()

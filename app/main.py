@@ -39,6 +39,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         app.state.ring = partial(ring_redis, settings.redis_url) if settings.redis_url else no_bell
         app.state.quota = partial(_quota, db, settings)
         app.state.preview = partial(_preview, db, settings)
+        app.state.public_url = settings.public_url
         app.state.hook_bell = _no_hook_bell
         async with (
             alongside(app, db) if alongside else nullcontext(),

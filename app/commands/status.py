@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -16,6 +18,9 @@ from app.db.session import Database
 from app.settings import Settings
 from app.sync.tables import sync_runs
 from app.sync.usage import read_quota
+from app.webhooks import hook_figures
+from app.webhooks.silence import silent_since
+from app.webhooks.wanted import hook_url
 from app.websites.tables import websites
 
 
@@ -29,14 +34,26 @@ async def _read(db: Database, settings: Settings) -> dict[str, Any]:
     async with db.read() as connection:
         rows = (await connection.execute(select(websites).order_by(websites.c.name))).all()
         found = [await _website(connection, row) for row in rows]
+        hooks = await _hooks(connection)
     return {
         "websites": found,
+        "hooks": {"url": hook_url(settings.public_url), **hooks},
         "quota": {
             "used": quota.used,
             "limit": quota.limit,
             "paused_until": quota.paused_until,
             "reason": quota.reason,
         },
+    }
+
+
+async def _hooks(connection: AsyncConnection) -> dict[str, Any]:
+    refused = await hook_figures.refusals(connection)
+    return {
+        "last_received_at": await hook_figures.last_received_of_all(connection),
+        **asdict(await hook_figures.backlog_of_all(connection)),
+        "refused": sum(row.refused for row in refused),
+        "last_refused_at": refused[0].last_at if refused else None,
     }
 
 
@@ -55,6 +72,7 @@ async def _website(connection: AsyncConnection, row: Any) -> dict[str, Any]:
         .order_by(sync_runs.c.created_at.desc())
         .limit(3)
     )
+    silence = await silent_since(connection, row.id)
     return {
         "id": row.id,
         "name": row.name,
@@ -68,6 +86,8 @@ async def _website(connection: AsyncConnection, row: Any) -> dict[str, Any]:
         "messages_due": await _count(
             connection, conversations, row.id, conversations.c.messages_due
         ),
+        "last_hook_at": await hook_figures.last_received(connection, row.id),
+        "hooks_silent_since": silence.since if silence else None,
         "runs": [dict(run) for run in runs.mappings()],
     }
 
@@ -88,6 +108,7 @@ def _in_words(found: dict[str, Any]) -> str:
     lines = [f"Quota today: {quota['used']:,} of {quota['limit']:,} requests used."]
     if quota["paused_until"]:
         lines.append(f"Nobody asks Crisp before {quota['paused_until']}: {quota['reason']}")
+    lines.append(_hooks_in_words(found["hooks"]))
     if not found["websites"]:
         lines.append("No website is connected yet: crispsync connect WEBSITE_ID")
     for website in found["websites"]:
@@ -98,8 +119,36 @@ def _in_words(found: dict[str, Any]) -> str:
         )
         if website["attention"]:
             lines.append(f"  needs attention: {website['attention']}")
+        if website["hooks_silent_since"]:
+            lines.append(
+                f"  hooks are silent since {_minute(website['hooks_silent_since'])}, unlike on other "
+                "days: see whether the plugin's hook address in Crisp's Marketplace is right."
+            )
         lines += [
             f"  {run['kind']}: {run['state']}, {in_words(run['counts'])}. {run['error'] or ''}".rstrip()
             for run in website["runs"]
         ]
     return "\n".join(lines)
+
+
+def _hooks_in_words(hooks: dict[str, Any]) -> str:
+    parts = [f"last {_minute(hooks['last_received_at'])}"]
+    if not hooks["last_received_at"]:
+        parts = [f"none has arrived yet; Crisp is to send them to {hooks['url']}"]
+    if hooks["waiting"]:
+        since = hooks["oldest_waiting_at"]
+        parts.append(
+            _counted(hooks["waiting"], "waiting") + (f" since {_minute(since)}" if since else "")
+        )
+    parts += [_counted(hooks[name], name) for name in ("parked", "dead") if hooks[name]]
+    if hooks["refused"]:
+        parts.append(f"{hooks['refused']:,} refused, last {_minute(hooks['last_refused_at'])}")
+    return f"Hooks: {'; '.join(parts)}."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,}{' or more' if number >= hook_figures.COUNTED_AT_MOST else ''} {what}"
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "never"

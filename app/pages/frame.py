@@ -23,6 +23,7 @@ from app.pages.rendering import render
 from app.pages.rows import AnyRow
 from app.pages.states import NO_WEBSITE, State, state_of
 from app.pages.times import Moments, zone_named
+from app.webhooks.hook_figures import count_dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Frame:
     website: AnyRow | None = None
     runs: Sequence[AnyRow] = ()
     unmatched: int = 0
+    dead_letters: int = 0
     state: State = NO_WEBSITE
     q: str = ""
     moments: Moments = field(default_factory=lambda: Moments(zone_named("UTC"), clock.now()))
@@ -103,6 +105,7 @@ async def open_frame(connection: AsyncConnection, request: Request) -> Frame:
         website=website,
         runs=runs,
         unmatched=await queries_frame.count_unmatched(connection, website.id),
+        dead_letters=await count_dead(connection, website.id),
         state=state_of(website, runs),
         q=request.query_params.get("q", "")[:200] if request.url.path == "/search" else "",
         moments=Moments(zone_named(website.time_zone), clock.now()),

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from app.db.session import Database
 from app.sync import runs
+from app.webhooks.wanted import hook_url
 
 
 class QuotaNow(Protocol):
@@ -83,3 +84,15 @@ async def quota_now(request: Request) -> QuotaNow | None:
     """None where the program was not told of a quota: the pages then leave the figure out."""
     ask: Callable[[], Awaitable[QuotaNow]] | None = getattr(request.app.state, "quota", None)
     return await ask() if ask else None
+
+
+def hook_url_of(request: Request) -> str:
+    """Where Crisp is to send its hooks; the address of this request where the program was told none."""
+    return hook_url(getattr(request.app.state, "public_url", None) or str(request.base_url))
+
+
+def ring_for_hooks(request: Request) -> None:
+    """Wake whoever applies hooks; without a bell they look by themselves within seconds."""
+    ring: Callable[[], None] | None = getattr(request.app.state, "hook_bell", None)
+    if ring is not None:
+        ring()

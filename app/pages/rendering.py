@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.pages import contents, text, wording
+from app.pages import contents, event_words, text, wording
 
 if TYPE_CHECKING:
     from app.pages.frame import Frame
@@ -35,6 +35,7 @@ def environment() -> Environment:
         line=text.one_line,
         initials=text.initials,
         num=text.number,
+        capped=event_words.capped,
         origin=wording.origin_word,
     )
     made.globals.update(

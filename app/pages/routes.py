@@ -11,6 +11,8 @@ from app.pages import (
     companies,
     contacts,
     conversations,
+    event_actions,
+    events,
     overview,
     search,
     sync_actions,
@@ -47,6 +49,8 @@ def install(app: FastAPI) -> None:
         unmatched,
         syncs,
         sync_actions,
+        events,
+        event_actions,
         search,
     ):
         app.include_router(part.router, include_in_schema=False)

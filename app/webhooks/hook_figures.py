@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, text
+from sqlalchemy import ColumnElement, Select, TextClause, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -104,13 +104,22 @@ async def missed_per_day(connection: AsyncConnection, website_id: str) -> Sequen
 
 
 async def last_received(connection: AsyncConnection, website_id: str) -> datetime | None:
-    """When a hook of this website last arrived, whether it is dealt with or waits."""
+    """When a hook of this website last arrived, whether it is dealt with or waits or is parked."""
     counted = select(
         func.max(hook_days.c.last_received_at, type_=hook_days.c.last_received_at.type)
     ).where(hook_days.c.website_id == website_id)
-    waiting = _waiting(website_id, newest_first=True).limit(1)
-    moments = [await connection.scalar(counted), await connection.scalar(waiting)]
+    moments = [
+        await connection.scalar(counted),
+        await connection.scalar(_newest("new", IS_NEW, website_id)),
+        await connection.scalar(_newest("parked", IS_KEPT, website_id)),
+    ]
     return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _newest(state: str, indexed: TextClause, website_id: str) -> Select[datetime]:
+    e = inbox_events.c
+    query = select(e.received_at).where(indexed, e.state == state, e.website_id == website_id)
+    return query.order_by(e.received_at.desc()).limit(1)
 
 
 async def last_received_of_all(connection: AsyncConnection) -> datetime | None:
@@ -123,21 +132,20 @@ async def last_received_of_all(connection: AsyncConnection) -> datetime | None:
 
 
 async def backlog(connection: AsyncConnection, website_id: str) -> Backlog:
-    """Of one website; parked and dead ones of nobody's are among them, being everybody's business."""
-    waiting = _waiting(website_id).limit(COUNTED_AT_MOST)
+    """Of one website; parked and dead ones that are nobody's are among them, as in every list."""
+    waiting = _waiting(website_id)
     return Backlog(
         waiting=await _count(connection, waiting),
-        oldest_waiting_at=await connection.scalar(_waiting(website_id).limit(1)),
-        parked=await _count(connection, _kept("parked", website_id)),
+        oldest_waiting_at=await connection.scalar(waiting.limit(1)),
+        parked=await _count_kept(connection, "parked", website_id),
         dead=await count_dead(connection, website_id),
     )
 
 
 async def backlog_of_all(connection: AsyncConnection) -> Backlog:
     e = inbox_events.c
-    new = select(e.received_at).where(IS_NEW)
     return Backlog(
-        waiting=await _count(connection, new.limit(COUNTED_AT_MOST)),
+        waiting=await _count(connection, select(e.received_at).where(IS_NEW)),
         oldest_waiting_at=await connection.scalar(_oldest_waiting()),
         parked=await _count(connection, _kept("parked")),
         dead=await _count(connection, _kept("dead")),
@@ -145,8 +153,8 @@ async def backlog_of_all(connection: AsyncConnection) -> Backlog:
 
 
 async def count_dead(connection: AsyncConnection, website_id: str) -> int:
-    """Of the newest COUNTED_AT_MOST dead letters, those of this website and those of nobody."""
-    return await _count(connection, _kept("dead", website_id))
+    """Dead letters of this website and nobody's."""
+    return await _count_kept(connection, "dead", website_id)
 
 
 def _oldest_waiting() -> Select[datetime]:
@@ -163,34 +171,27 @@ def _oldest_waiting() -> Select[datetime]:
     return select(func.min(per_website.c.oldest, type_=e.received_at.type))
 
 
-def _waiting(website_id: str, *, newest_first: bool = False) -> Select[datetime]:
+def _waiting(website_id: str) -> Select[datetime]:
     moment = inbox_events.c.received_at
-    order = moment.desc() if newest_first else moment
-    return select(moment).where(IS_NEW, inbox_events.c.website_id == website_id).order_by(order)
+    return select(moment).where(IS_NEW, inbox_events.c.website_id == website_id).order_by(moment)
 
 
-def _kept(state: str, website_id: str | None = None) -> Select[str]:
-    """Ids of the newest parked or dead ones, cut off before they are chosen by website."""
-    e = inbox_events.c
-    newest = (
-        select(e.id, e.website_id)
-        .where(IS_KEPT, e.state == state)
-        .order_by(e.received_at.desc())
-        .limit(COUNTED_AT_MOST)
-        .subquery()
-    )
-    query = select(newest.c.id)
-    return query if website_id is None else query.where(is_of(newest.c.website_id, website_id))
+def _kept(state: str) -> Select[datetime]:
+    return select(inbox_events.c.received_at).where(IS_KEPT, inbox_events.c.state == state)
+
+
+async def _count_kept(connection: AsyncConnection, state: str, website_id: str) -> int:
+    of = inbox_events.c.website_id
+    own = await _count(connection, _kept(state).where(of == website_id))
+    nobodys = await _count(connection, _kept(state).where(of.is_(None)))
+    return min(own + nobodys, COUNTED_AT_MOST)
 
 
 def is_of(column: ColumnElement[Any], website_id: str) -> ColumnElement[bool]:
-    """Of this website, or nobody's: without a website, or of one that is not here."""
-    return (column == website_id) | is_nobodys(column)
+    """Of this website, or nobody's: of which no website could be read."""
+    return (column == website_id) | column.is_(None)
 
 
-def is_nobodys(column: ColumnElement[Any]) -> ColumnElement[bool]:
-    return column.is_(None) | column.not_in(select(websites.c.id))
-
-
-async def _count(connection: AsyncConnection, rows: Select[str] | Select[datetime]) -> int:
-    return int(await connection.scalar(select(func.count()).select_from(rows.subquery())) or 0)
+async def _count(connection: AsyncConnection, rows: Select[datetime]) -> int:
+    some = rows.limit(COUNTED_AT_MOST).subquery()
+    return int(await connection.scalar(select(func.count()).select_from(some)) or 0)

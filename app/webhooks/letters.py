@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, TextClause, literal, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import StoredRow
@@ -20,6 +20,7 @@ LOOKED_AT = 5_000
 """Rows looked at for one page: a rare event among millions must not make a page wait."""
 
 _KEPT = {"parked", "dead"}
+Condition: TypeAlias = ColumnElement[bool] | TextClause
 _e = inbox_events.c
 _LISTED = (
     _e.id, _e.website_id, _e.event, _e.state, _e.attempts, _e.deliveries, _e.error,
@@ -31,12 +32,13 @@ _LISTED = (
 class Filter:
     """Which events; times are of arrival, `since` is included and `until` is not.
 
-    With `website_id` those of that website and nobody's; without, all of them.
+    With `website_id` those of that website, with `nobodys` also what is of no website here.
     """
 
     states: tuple[State, ...] = ()
     event: str | None = None
     website_id: str | None = None
+    nobodys: bool = False
     since: datetime | None = None
     until: datetime | None = None
 
@@ -87,26 +89,53 @@ async def list_events(
 def nearest(
     wanted: Filter, place: Place | None, limit: int, *, back: bool = False
 ) -> Select[*tuple[Any, ...]]:
-    """The first rows in that direction, narrowed only by what an index knows."""
-    query = select(*_LISTED).where(*_indexed(wanted))
+    """The first rows in that direction, narrowed only by what an index knows in that order."""
+    parts = [
+        _walk([*_arrived(wanted), *where], place, back).limit(limit) for where in _ranges(wanted)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    # Two walks along the index and one merge; an OR would sort all of both.
+    both = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    return select(both).order_by(*_order(both.c, back)).limit(limit)
+
+
+def walk(wanted: Filter, place: Place | None, limit: int) -> Select[*tuple[Any, ...]]:
+    """The next rows, newest first, whatever their state: each chunk of a long way costs the same."""
+    return _walk(_arrived(wanted), place, back=False).limit(limit)
+
+
+def _walk(where: list[Condition], place: Place | None, back: bool) -> Select[*tuple[Any, ...]]:
+    query = select(*_LISTED).where(*where)
     if place is not None:
         here = tuple_(_e.received_at, _e.id)
         edge = tuple_(literal(place.received_at, _e.received_at.type), literal(place.id))
         query = query.where(here > edge if back else here < edge)
-    return query.order_by(*_order(_e, back)).limit(limit)
+    return query.order_by(*_order(_e, back))
 
 
-def _indexed(wanted: Filter) -> list[ColumnElement[bool]]:
-    where: list[Any] = []
+def _arrived(wanted: Filter) -> list[Condition]:
+    where: list[Condition] = []
     if wanted.since is not None:
         where.append(_e.received_at >= wanted.since)
     if wanted.until is not None:
         where.append(_e.received_at < wanted.until)
-    if wanted.states and _KEPT.issuperset(wanted.states):
-        where += [IS_KEPT, _is_in(_e.state, wanted.states)]
-    elif wanted.states == ("new",) and wanted.website_id is not None:
-        where += [IS_NEW, _e.website_id == wanted.website_id]
     return where
+
+
+def _ranges(wanted: Filter) -> list[list[Condition]]:
+    """Ranges of an index in which all that is wanted lies; one without conditions is by arrival."""
+    if not wanted.states or len(wanted.states) > 1:
+        return [[]]
+    state = wanted.states[0]
+    own: list[Condition] = []
+    if wanted.website_id is not None:
+        own.append(_e.website_id == wanted.website_id)
+    if state in _KEPT:
+        kept: list[Condition] = [IS_KEPT, _e.state == state]
+        nobodys = [[*kept, _e.website_id.is_(None)]] if wanted.nobodys and own else []
+        return [[*kept, *own], *nobodys]
+    return [[IS_NEW, *own]] if state == "new" and own else [[]]
 
 
 def chosen(wanted: Filter, columns: Any) -> list[ColumnElement[bool]]:
@@ -117,7 +146,8 @@ def chosen(wanted: Filter, columns: Any) -> list[ColumnElement[bool]]:
     if wanted.event is not None:
         where.append(columns.event == wanted.event)
     if wanted.website_id is not None:
-        where.append(is_of(columns.website_id, wanted.website_id))
+        own = columns.website_id == wanted.website_id
+        where.append(is_of(columns.website_id, wanted.website_id) if wanted.nobodys else own)
     return where
 
 

@@ -60,6 +60,17 @@ def a_full_thread() -> rows.Rows:
     ]  # fmt: skip
 
 
+def hooks() -> rows.Rows:
+    """Two dead letters, one with words that have no place to break, and how hooks arrived."""
+    body = b'{"event":"session:set_state","data":{"nickname":"somebody"}}'
+    return [
+        rows.inbox_event("letter", event="session:set_state", body=body),
+        rows.inbox_event("wide", event="e" * 200, error="R" * 300),
+        rows.hook_day(arrived=1234, dead=1, ignored=2, repeated_first=3),
+        rows.hook_day("n" * 200),
+    ]
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def served(sqlite_url: str) -> AsyncIterator[Served]:
     db, stand, port = open_database(sqlite_url), Stand(), _free_port()
@@ -67,7 +78,7 @@ async def served(sqlite_url: str) -> AsyncIterator[Served]:
         "live", state="running", counts=RUNNING, started_at=rows.ago(minutes=3),
         checkpoint={"stage": "messages"},
     )  # fmt: skip
-    await rows.put(db, [*rows.small_world(), *a_full_thread(), live])
+    await rows.put(db, [*rows.small_world(), *a_full_thread(), *hooks(), live])
     config = uvicorn.Config(pages_app(db, stand), port=port, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())

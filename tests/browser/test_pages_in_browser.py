@@ -10,15 +10,18 @@ from sqlalchemy import update
 
 from app.sync.tables import sync_runs
 from tests.browser.conftest import RUNNING, Served
+from tests.pages import rows
 from tests.pages.rows import NOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LETTER = rows.inbox_event("letter")[1]["id"]
 
 PAGES = (
     "/", "/contacts", "/contacts/ann", "/contacts/wide", "/companies", "/companies/acme",
     "/companies/widest", "/conversations", "/conversations/talk", "/conversations/lost",
     "/conversations/wider", "/unmatched", "/syncs", "/syncs/live", "/syncs/run", "/search?q=acme",
-    "/nowhere",
+    "/events", "/events?state=all&from=2026-01-01", f"/events/{LETTER}", "/nowhere",
 )  # fmt: skip
 
 
@@ -114,12 +117,39 @@ async def test_the_main_job_works_without_scripts(browser: Browser, served: Serv
     await context.close()
 
 
+async def test_a_dead_letter_is_replayed_without_scripts(browser: Browser, served: Served) -> None:
+    viewport: Any = {"width": 375, "height": 800}
+    context = await browser.new_context(java_script_enabled=False, viewport=viewport)
+    page = await context.new_page()
+    await page.goto(served.url)
+    await page.locator(".narrow-menu summary").click()
+    await page.locator(".narrow-menu a", has_text="Events").click()
+    await page.locator("a.row-link", has_text="session:set_state").first.click()
+    await expect(page.locator(".payload")).to_contain_text("‹text, 8 characters›")
+    await page.get_by_role("button", name="Replay").click()
+    await expect(page.locator(".notice")).to_contain_text("1 event was put back")
+    await expect(page.locator(".chip", has_text="waiting")).to_be_visible()
+    await page.goto(f"{served.url}/events")
+    await page.get_by_role("button", name="Replay all of these").click()
+    await expect(page.locator(".notice")).to_contain_text("1 event was put back")
+    await expect(page.locator("#letters")).to_contain_text("No dead letters")
+    await context.close()
+
+
 async def test_text_can_be_read(page: Page, served: Served) -> None:
     """Contrast of at least 4.5 : 1 for every text on the main pages, in both schemes."""
     schemes: tuple[Any, Any] = ("light", "dark")
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
-        for path in ("/", "/conversations/talk", "/contacts", "/syncs", "/unmatched"):
+        for path in (
+            "/",
+            "/conversations/talk",
+            "/contacts",
+            "/syncs",
+            "/unmatched",
+            "/events",
+            f"/events/{LETTER}",
+        ):
             await page.goto(served.url + path)
             weak = await page.evaluate(_WEAK)
             assert weak == [], (scheme, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -21,7 +22,8 @@ from app.db.base import Flag, Json, UtcDateTime
 from app.db.session import Database
 from app.records import fold_for_search
 from app.sync.tables import sync_failures, sync_runs
-from app.websites.tables import websites
+from app.webhooks.tables import hook_days, hook_refusals, inbox_events
+from app.websites.tables import missed_hooks, websites
 
 SITE = "8c842203-7ed8-4e29-a608-7cf78a7d2fcc"
 OTHER_SITE = "1f0f5b8e-3c55-4c0a-9a5d-6f2f9d1f7a11"
@@ -34,6 +36,7 @@ Rows = list[tuple[Table, Row]]
 _ORDER = (
     websites, contacts, contact_emails, companies, company_aliases, contact_companies,
     conversations, conversation_companies, link_decisions, messages, sync_runs, sync_failures,
+    inbox_events, hook_days, hook_refusals, missed_hooks,
 )  # fmt: skip
 
 
@@ -143,6 +146,21 @@ def failure(run_id: str, external_id: str, *, site: str = SITE, **given: Any) ->
     plain = {"kind": "message", "reason": "its fingerprint is no 64-bit number"}
     ids = {"website_id": site, "run_id": run_id, "external_id": external_id}
     return row_of(sync_failures, **{**ids, **plain, **given})
+
+
+def inbox_event(key: object, *, site: str | None = SITE, **given: Any) -> tuple[Table, Row]:
+    """A dead letter, unless something else is said."""
+    plain = {
+        "id": sha256(str(key).encode()).hexdigest(), "event": "message:send", "state": "dead",
+        "attempts": 5, "deliveries": 1, "first_attempt": 1, "received_at": ago(hours=1),
+        "error": "its fingerprint is no 64-bit number", "body": b'{"event":"message:send"}',
+    }  # fmt: skip
+    return row_of(inbox_events, **{"website_id": site, **plain, **given})
+
+
+def hook_day(event: str = "message:send", *, site: str = SITE, **given: Any) -> tuple[Table, Row]:
+    plain = {"day": NOW.date().isoformat(), "arrived": 40, "delays": {"20": 30, "30": 8}}
+    return row_of(hook_days, **{"website_id": site, "event": event, **plain, **given})
 
 
 async def put(db: Database, rows: Iterable[tuple[Table, Row]]) -> None:

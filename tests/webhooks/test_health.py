@@ -168,7 +168,7 @@ async def test_backlog_of_a_website_and_of_all(db: Database, put: Put) -> None:
         an_event(2, state="new"),
         an_event(3, state="new", website_id=OTHER, received_at=ago(hours=9)),
         an_event(4), an_event(5, website_id=None), an_event(6, website_id=OTHER),
-        an_event(7, state="parked", website_id="unknown"), an_event(8, state="done"),
+        an_event(7, state="parked", website_id=None), an_event(8, state="done"),
     )  # fmt: skip
     async with db.read() as connection:
         own = await hook_figures.backlog(connection, SITE)

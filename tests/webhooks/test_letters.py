@@ -71,19 +71,20 @@ async def test_filters(db: Database, put: Put) -> None:
     await connect_website(db, OTHER)
     dead, new, other, nobody = await put(
         an_event(1, received_at=ago(hours=4)), an_event(2, state="new", event="people:bind:session"),
-        an_event(3, website_id=OTHER), an_event(4, website_id="unknown", state="parked"),
+        an_event(3, website_id=OTHER), an_event(4, website_id=None, state="parked"),
     )  # fmt: skip
     for wanted, found in (
         (Filter(("dead",)), {dead, other}),
-        (Filter(("dead",), website_id=SITE), {dead}),
-        (Filter(("new",), website_id=SITE), {new}),
+        (Filter(("dead",), website_id=SITE, nobodys=True), {dead}),
+        (Filter(("new",), website_id=SITE, nobodys=True), {new}),
+        (Filter(website_id=SITE), {dead, new}),
         (Filter(("new",)), {new}),
-        (Filter(("parked",), website_id=SITE), {nobody}),
+        (Filter(("parked",), website_id=SITE, nobodys=True), {nobody}),
         (Filter(("dead", "parked", "new")), {dead, new, other, nobody}),
-        (Filter(website_id=OTHER), {other, nobody}),
+        (Filter(website_id=OTHER, nobodys=True), {other, nobody}),
         (Filter(event="people:bind:session"), {new}),
         (Filter(until=ago(hours=2)), {dead}),
-        (Filter(since=ago(hours=2), website_id=SITE), {new, nobody}),
+        (Filter(since=ago(hours=2), website_id=SITE, nobodys=True), {new, nobody}),
     ):
         assert set((await walk(db, wanted, 50))[0]) == found, wanted
 
@@ -92,7 +93,7 @@ async def test_one_event_only_to_its_website(db: Database, put: Put) -> None:  #
     await connect_website(db)
     await connect_website(db, OTHER)
     own, other, nobody = await put(
-        an_event(1), an_event(2, website_id=OTHER), an_event(3, website_id="unknown")
+        an_event(1), an_event(2, website_id=OTHER), an_event(3, website_id=None)
     )
     async with db.read() as connection:
         assert (await get_event(connection, own, SITE)).body == b'{"n":"1"}'  # type: ignore[union-attr]
@@ -105,10 +106,11 @@ async def test_one_event_only_to_its_website(db: Database, put: Put) -> None:  #
     ("wanted", "index"),
     [
         (Filter(), "ix_inbox_events_received_at"),
-        (Filter(("done",), website_id=SITE), "ix_inbox_events_received_at"),
-        (Filter(("dead",), website_id=SITE), "ix_inbox_events_kept"),
+        (Filter(("done",), website_id=SITE, nobodys=True), "ix_inbox_events_received_at"),
+        (Filter(("dead",), website_id=SITE, nobodys=True), "ix_inbox_events_kept"),
+        (Filter(("parked",), website_id=SITE), "ix_inbox_events_kept"),
         (Filter(("parked",)), "ix_inbox_events_kept"),
-        (Filter(("new",), website_id=SITE), "ix_inbox_events_new"),
+        (Filter(("new",), website_id=SITE, nobodys=True), "ix_inbox_events_new"),
     ],
 )
 async def test_a_page_reads_an_index_and_no_more(
@@ -128,7 +130,7 @@ async def test_a_page_reads_an_index_and_no_more(
 
 def _explained(*call: Any) -> tuple[str, Any]:
     _, cursor, statement, parameters, *_ = call
-    if not statement.startswith("SELECT inbox_events"):
+    if not (statement.startswith("SELECT") and "FROM inbox_events" in statement):
         return statement, parameters
     lite = "sqlite" in type(cursor).__module__
     return ("EXPLAIN QUERY PLAN " if lite else "EXPLAIN ") + statement, parameters

@@ -66,7 +66,7 @@ async def test_never_without_a_body(db: Database, put: Put) -> None:
         (Filter(since=ago(hours=5), until=ago(hours=2)), "bc"),
         (Filter(since=ago(hours=3)), "bcde"),  # included
         (Filter(until=ago(hours=3)), "a"),  # not included
-        (Filter(("dead",), website_id=SITE), "ab"),
+        (Filter(("dead",), website_id=SITE, nobodys=True), "ab"),
     ],
 )
 async def test_what_fits(db: Database, put: Put, wanted: Filter, keys: str) -> None:
@@ -76,7 +76,7 @@ async def test_what_fits(db: Database, put: Put, wanted: Filter, keys: str) -> N
         "a": an_event("a", received_at=ago(hours=9)),
         "b": an_event("b", received_at=ago(hours=3), event="people:bind:session"),
         "c": an_event("c", received_at=ago(hours=2.5), state="done"),
-        "d": an_event("d", state="parked", website_id="unknown"),
+        "d": an_event("d", state="parked", website_id=None),
         "e": an_event("e", website_id=OTHER),
         "f": an_event("f", state="new"),
     }
@@ -95,7 +95,9 @@ async def test_of_one_website_and_nobody(db: Database, put: Put) -> None:
         an_event(1), an_event(2, website_id=OTHER), an_event(3, website_id=None)
     )
     assert await replay_one(db, others, SITE) == Replayed()
-    assert await replay_matching(db, Filter(("dead",), website_id=SITE)) == Replayed(2)
+    assert await replay_matching(db, Filter(("dead",), website_id=SITE, nobodys=True)) == Replayed(
+        2
+    )
     assert await states_of(db) == {own: "new", others: "dead", nobodys: "new"}
 
 
