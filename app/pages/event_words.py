@@ -9,7 +9,7 @@ from typing import Any
 
 from app.pages.text import number
 from app.pages.times import long_span
-from app.webhooks.hook_figures import COUNTED_AT_MOST
+from app.webhooks.hook_figures import COUNTED_AT_MOST, COUNTED_EVERYWHERE
 from app.webhooks.redact import Redacted
 
 # (tone, word, what it means)
@@ -70,9 +70,13 @@ def event_name(event: str) -> str:
     return event or "unreadable"
 
 
-def capped(count: int) -> str:
+def capped(count: int, at_most: int = COUNTED_AT_MOST) -> str:
     """`12`, `10,000+` where no more were counted."""
-    return number(count) + ("+" if count >= COUNTED_AT_MOST else "")
+    return number(count) + ("+" if count >= at_most else "")
+
+
+def counted_everywhere(count: int) -> str:
+    return capped(count, COUNTED_EVERYWHERE)
 
 
 def delay(ms: float | None) -> str:

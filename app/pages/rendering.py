@@ -36,6 +36,7 @@ def environment() -> Environment:
         initials=text.initials,
         num=text.number,
         capped=event_words.capped,
+        counted_everywhere=event_words.counted_everywhere,
         origin=wording.origin_word,
     )
     made.globals.update(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, func, select, text
+from sqlalchemy import ColumnElement, ScalarSelect, Select, TextClause, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -20,6 +20,8 @@ from app.websites.tables import missed_hooks, websites
 DAYS = 7
 COUNTED_AT_MOST = 10_000
 """Rows of one state are counted up to here: a page must not walk through a million of them."""
+COUNTED_EVERYWHERE = 1_000
+"""And up to here for the number that every page shows."""
 
 # SQLite uses a partial index only where its condition stands literally.
 IS_NEW = text("state = 'new'")
@@ -137,8 +139,8 @@ async def backlog(connection: AsyncConnection, website_id: str) -> Backlog:
     return Backlog(
         waiting=await _count(connection, waiting),
         oldest_waiting_at=await connection.scalar(waiting.limit(1)),
-        parked=await _count_kept(connection, "parked", website_id),
-        dead=await count_dead(connection, website_id),
+        parked=await _count_kept(connection, "parked", website_id, COUNTED_AT_MOST),
+        dead=await count_dead(connection, website_id, COUNTED_AT_MOST),
     )
 
 
@@ -152,9 +154,11 @@ async def backlog_of_all(connection: AsyncConnection) -> Backlog:
     )
 
 
-async def count_dead(connection: AsyncConnection, website_id: str) -> int:
+async def count_dead(
+    connection: AsyncConnection, website_id: str, at_most: int = COUNTED_EVERYWHERE
+) -> int:
     """Dead letters of this website and nobody's."""
-    return await _count_kept(connection, "dead", website_id)
+    return await _count_kept(connection, "dead", website_id, at_most)
 
 
 def _oldest_waiting() -> Select[datetime]:
@@ -180,11 +184,13 @@ def _kept(state: str) -> Select[datetime]:
     return select(inbox_events.c.received_at).where(IS_KEPT, inbox_events.c.state == state)
 
 
-async def _count_kept(connection: AsyncConnection, state: str, website_id: str) -> int:
+async def _count_kept(
+    connection: AsyncConnection, state: str, website_id: str, at_most: int
+) -> int:
     of = inbox_events.c.website_id
-    own = await _count(connection, _kept(state).where(of == website_id))
-    nobodys = await _count(connection, _kept(state).where(of.is_(None)))
-    return min(own + nobodys, COUNTED_AT_MOST)
+    own = _counted(_kept(state).where(of == website_id), at_most)
+    nobodys = _counted(_kept(state).where(of.is_(None)), at_most)
+    return min(int(await connection.scalar(select(own + nobodys)) or 0), at_most)
 
 
 def is_of(column: ColumnElement[Any], website_id: str) -> ColumnElement[bool]:
@@ -193,5 +199,9 @@ def is_of(column: ColumnElement[Any], website_id: str) -> ColumnElement[bool]:
 
 
 async def _count(connection: AsyncConnection, rows: Select[datetime]) -> int:
-    some = rows.limit(COUNTED_AT_MOST).subquery()
-    return int(await connection.scalar(select(func.count()).select_from(some)) or 0)
+    return int(await connection.scalar(select(_counted(rows, COUNTED_AT_MOST))) or 0)
+
+
+def _counted(rows: Select[datetime], at_most: int) -> ScalarSelect[int]:
+    some = rows.limit(at_most).subquery()
+    return select(func.count()).select_from(some).scalar_subquery()

@@ -308,3 +308,4 @@ async def test_delays_in_words(ms: float | None, words: str) -> None:
 
 async def test_capped_counts_say_so() -> None:
     assert (event_words.capped(12), event_words.capped(10_000)) == ("12", "10,000+")
+    assert event_words.counted_everywhere(1_000) == "1,000+"
