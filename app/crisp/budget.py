@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.crisp import quota
+from app.crisp.errors import QUOTA_USED_UP
 from app.db.session import Database
 from app.errors import Paused
 
@@ -143,14 +144,19 @@ class Budget:
         await self._db.transact(work)
 
     async def _wait_out_pause(self, purpose: Purpose) -> None:
-        patience = PATIENCE_OF_A_PERSON if purpose == "interactive" else PATIENCE
         await self._look()
         while (left := self._pause.until_ms - clock.now_ms()) > 0:
-            if left > patience * 1000:
+            if left > self._patience(purpose) * 1000:
                 until = datetime.fromtimestamp(self._pause.until_ms / 1000, UTC)
                 raise QuotaPause(self._pause.reason or "Crisp asks to wait.", until)
             await asyncio.sleep(min(left / 1000, LOOK_EVERY))
             await self._look()
+
+    def _patience(self, purpose: Purpose) -> float:
+        """A quota comes back tomorrow, more likely than in a minute: nobody waits for it in place."""
+        if purpose == "interactive" or self._pause.reason.startswith(QUOTA_USED_UP):
+            return PATIENCE_OF_A_PERSON
+        return PATIENCE
 
     async def _look(self) -> None:
         if time.monotonic() - self._looked < LOOK_EVERY:

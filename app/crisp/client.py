@@ -6,9 +6,12 @@ Source of the protocol: crisp/REFERENCE.md sections 1, 3 and 5.
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +20,7 @@ import stamina
 from aiohttp import ClientError, ClientSession, DummyCookieJar, TCPConnector
 from httpx_aiohttp import AiohttpTransport
 
-from app.clock import now_ms
+from app.clock import now, now_ms
 from app.crisp.budget import Budget, Purpose
 from app.crisp.errors import Permanent, Throttled, Transient, error_for
 from app.crisp.payloads import Unreadable, parse
@@ -29,6 +32,7 @@ WHOLE_ANSWER = 120.0
 RETRIES = 4
 # What a cache hands out may be this old (crisp/GAPS.md row 18 and FAILURES case 49).
 CACHED_AGE_MS = 60_000
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+")
 _METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -190,8 +194,22 @@ def _envelope(content: bytes) -> dict[str, Any] | None:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    value = response.headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
+    """Seconds; from a number, or from a date on the sender's own clock. None when it is neither."""
+    value = response.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    until, sent = _http_date(value), _http_date(response.headers.get("date", ""))
+    if until is None:
+        return None
+    return max(0.0, (until - (sent or now())).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def refuse_path_part(part: str) -> str:

@@ -19,6 +19,9 @@ from typing import NamedTuple
 
 from app.errors import Failed
 
+QUOTA_USED_UP = "Crisp's daily quota for this plugin is used up"
+"""How the sentence begins that is kept with a pause, for all processes."""
+
 
 class CrispError(Failed):
     """An answer of Crisp that is no data. `reason` is Crisp's word, safe to log."""
@@ -76,8 +79,8 @@ class Rule(NamedTuple):
 # The first rule that fits decides.
 RULES = (
     Rule(range(420, 421), "", Throttled, "Crisp asks to slow down"),
-    Rule(range(423, 424), "", Throttled, "Crisp's daily quota for this plugin is used up"),
-    Rule(range(429, 430), "quota", Throttled, "Crisp's daily quota for this plugin is used up"),
+    Rule(range(423, 424), "", Throttled, QUOTA_USED_UP),
+    Rule(range(429, 430), "quota", Throttled, QUOTA_USED_UP),
     Rule(range(429, 430), "", Throttled, "Crisp asks to slow down"),
     Rule(range(422, 423), "quota|rate", Throttled, "Crisp asks to slow down"),
     Rule(

@@ -36,8 +36,10 @@ async def list_conversations(pull: Pull, more_threads: asyncio.Event) -> None:
     listed = state.listed
     async for page, _state in walk_windows(state, lambda f, t: fetch_conversations(pull, f, t)):
         if not page.items and page.number < state.pages:
+            state.incomplete = True
             pull.suspect(f"Page {page.number} of the conversations came empty")
         if state.unreachable_ms is not None:
+            state.incomplete = True
             pull.suspect("Crisp promised more conversations than it showed")
         await save_conversations(
             pull,
@@ -135,8 +137,14 @@ def _tell_total(pull: Pull, state: ListState) -> None:
 
 
 def read_to(pull: Pull) -> Any:
-    """The step that moves the watermark to the frozen end, once the whole run is in."""
+    """The step that moves the watermark to the frozen end, once the whole run is in.
+
+    Where the list had a hole the watermark stays, so that the next run reads what changed since once
+    more. On a first import there is none to keep: then the run's own word, `partial`, has to do.
+    """
     stored = pull.claim.checkpoint["conversations"]
+    if stored.get("incomplete") and pull.website.conversations_read_to_ms is not None:
+        return _nothing
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(
@@ -146,6 +154,10 @@ def read_to(pull: Pull) -> Any:
         )
 
     return work
+
+
+async def _nothing(_connection: AsyncConnection) -> None:
+    """The watermark stays."""
 
 
 async def count_live(connection: AsyncConnection, website_id: str) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.db.base import new_id
 from app.db.session import Database
-from app.db.upsert import lock_key
+from app.db.upsert import db_now_ms, lock_key
 from app.errors import Conflict, NotFound, Refused
 from app.sync.tables import sync_runs
 from app.websites.rules import activate, require_website
@@ -38,7 +38,10 @@ async def request_run(
     window_to: datetime | None = None,
     accept_removals: bool = False,
 ) -> str:
-    """Queue a run, or attach to the same unfinished one; its id. Raises Refused, NotFound."""
+    """Queue a run, or attach to the same unfinished one; its id.
+
+    Raises Refused, NotFound, and Conflict when that one is at work without `accept_removals`.
+    """
     if kind == "backfill":
         _check_window(window_from, window_to)
 
@@ -49,6 +52,8 @@ async def request_run(
             raise Refused(_STANDSTILL[website.status])
         same = await _find_same(connection, website_id, kind, window_from, window_to)
         if same is not None:
+            if accept_removals:
+                await _accept_removals(connection, website_id, same)
             return same
         run_id = new_id()
         await connection.execute(
@@ -102,6 +107,31 @@ async def _find_same(
         )
     )
     return found
+
+
+async def _accept_removals(connection: AsyncConnection, website_id: str, run_id: str) -> None:
+    """Into the checkpoint, which belongs to the worker while there is one. Raises Conflict."""
+    row = (
+        await connection.execute(
+            select(sync_runs)
+            .where(sync_runs.c.website_id == website_id, sync_runs.c.id == run_id)
+            .with_for_update()
+        )
+    ).one()
+    if row.checkpoint.get("accept_removals"):
+        return
+    now_ms = int(await connection.scalar(select(db_now_ms(connection))) or 0)
+    if row.state == "running" and row.lease_until_ms > now_ms:
+        raise Conflict(
+            "A full sync that does not accept removals is at work: pause or cancel it first, or ask "
+            "again when it has ended."
+        )
+    # A worker that only slept too long must not write its own checkpoint over this one.
+    values = {
+        "checkpoint": {**row.checkpoint, "accept_removals": True},
+        "lease_epoch": row.lease_epoch + 1,
+    }
+    await connection.execute(one_run(website_id, run_id).values(**values))
 
 
 async def ask(db: Database, website_id: str, run_id: str, what: Asked) -> None:

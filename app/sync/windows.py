@@ -25,7 +25,8 @@ class ListState:
     """How far the list between `from_ms` and `to_ms` is read. `page` is the next one to read of the
     window from `lower_ms` to `upper_ms`; None before the window is planned. While it is, `search` looks
     for its last page, and `probed` tells that its depth is known to be right. `unreachable_ms` is
-    where Crisp showed fewer rows than it promised, and no smaller window helped.
+    where Crisp showed fewer rows than it promised, and no smaller window helped. `incomplete`: some rows were not
+    shown at all.
     """
 
     from_ms: int
@@ -39,6 +40,7 @@ class ListState:
     unreachable_ms: int | None = None
     probed: bool = False
     search: Search | None = None
+    incomplete: bool = False
 
     def as_json(self) -> dict[str, Any]:
         stored = {f.name: getattr(self, f.name) for f in fields(self)}

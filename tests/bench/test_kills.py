@@ -118,6 +118,9 @@ def _tell_repeated(lives: Sequence[Asked], calm: Asked) -> None:
     tell(f"  list pages to ask for again: {_spread(pages)}; {_target(pages, LIST_PAGES)}")
     tell(f"  requests in all {made:,}, undisturbed {len(calm):,}")
     assert max(messages) <= PAGE
+    listed = Counter(path_of(one) for one in calm if one["route"] in {PEOPLE, CONVERSATIONS})
+    twice = listed.total() - len(listed)
+    tell(f"  of them asked twice undisturbed too, by the search and by the walk: {twice}")
     more_pages = sum(map(_list_pages, lives)) - _list_pages(calm)
     tell(
         f"  list pages more than undisturbed: {more_pages}; {verdict(more_pages, KILLS * LIST_PAGES)}"

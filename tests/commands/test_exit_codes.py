@@ -110,10 +110,11 @@ def test_4_share_of_the_day_used_up(program: Program, database_url: str) -> None
         assert run["resume_at"].time().isoformat() == "00:00:00"
 
 
-def test_4_crisp_says_so(program: Program, sqlite_url: str) -> None:
+@pytest.mark.parametrize("retry_after", [7200, None])
+def test_4_crisp_says_so(program: Program, sqlite_url: str, retry_after: int | None) -> None:
     with sandbox_beside() as box:
         env = box.connected(sqlite_url)
-        box.world.faults.add("status", status=423, retry_after=7200, after=20)
+        box.world.faults.add("status", status=423, retry_after=retry_after, after=20)
         paused = program.run("sync", "--full", "--wait", env=env)
         assert paused.code == 4
         assert_one_sentence(paused.stderr)

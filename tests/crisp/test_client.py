@@ -7,6 +7,8 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -121,6 +123,38 @@ async def test_throttling_burns_no_try(
     with stamina.set_testing(True, attempts=1):
         assert (await crisp.client.get(ACCOUNT)).data == {"plugin_id": crisp.world.plugin_id}
     assert crisp.world.counters.total == 21
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 90 ", 90.0),
+        ("1.5", 1.5),
+        (".25", 0.25),
+        ("Wed, 21 Oct 2026 07:30:00 GMT", 120.0),
+        ("Wednesday, 21-Oct-26 07:30:00 GMT", 120.0),
+        ("Wed, 21 Oct 2026 07:00:00 GMT", 0.0),
+        ("", None),
+        ("soon", None),
+        ("-3", None),
+        ("1e3", None),
+        ("nan", None),
+        ("9" * 400, None),
+        ("Wed, 99 Oct 2026 07:30:00 GMT", None),
+    ],
+)
+def test_retry_after_in_every_form(value: str, seconds: float | None) -> None:  # SPEC S6
+    """A number, whole or not, or a date, which is on the sender's own clock."""
+    headers = {"retry-after": value, "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    assert clients._retry_after(httpx.Response(429, headers=headers)) == seconds
+
+
+def test_retry_after_a_date_without_the_sender_s_clock() -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
+    seconds = clients._retry_after(httpx.Response(429, headers={"retry-after": until}))
+    assert seconds is not None
+    assert 500 < seconds <= 600
 
 
 async def test_retry_after_holds_everybody_back(crisp: Crispsync, conversations: str) -> None:

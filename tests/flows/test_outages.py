@@ -148,6 +148,22 @@ async def test_case_038_first_import_with_a_page_that_stays_empty(database_url: 
         await crisp.assert_equals_truth()
 
 
+async def test_case_038_hole_in_the_list_keeps_the_watermark(database_url: str) -> None:
+    """What changed in Crisp and was not shown to a full run is met by the next incremental one."""
+    async with sandbox_and_crispsync(database_url, people=10, conversations=220) as crisp:
+        assert await crisp.run("full") == "done"
+        before = (await website_row(crisp)).conversations_read_to_ms
+        crisp.world.clock.advance(60 * MINUTE)
+        make_changes(crisp.world, 80)
+        crisp.world.clock.advance(60 * MINUTE)
+        crisp.world.faults.add("empty_page", route=CONVERSATIONS, page=1)
+        assert await crisp.run("full") == "partial"
+        assert (await website_row(crisp)).conversations_read_to_ms == before
+        crisp.world.faults.clear()
+        assert await crisp.run("incremental") == "done"
+        assert (await website_row(crisp)).conversations_read_to_ms > before
+
+
 @pytest.mark.parametrize("from_page", [2, 4])
 async def test_case_038_everything_behind_a_page_stays_empty(
     database_url: str, from_page: int

@@ -152,6 +152,17 @@ async def test_case_036_crisp_counts_fewer_than_we_do(
         await crisp.assert_equals_truth()
 
 
+async def test_case_036_nobody_waits_in_place_for_tomorrow(database_url: str) -> None:
+    """A used-up quota without Retry-After parks the run at once: no second round is asked for."""
+    async with sandbox_and_crispsync(database_url, people=30, conversations=60) as crisp:
+        crisp.world.faults.add("status", status=423, after=20)
+        assert await crisp.run("full") == "paused"
+        parked = await crisp.last_run()
+        assert "quota" in parked.error
+        assert timedelta(seconds=30) < parked.resume_at - clock.now() <= timedelta(seconds=60)
+        assert 1 <= crisp.world.counters.by_status[423] <= 8, "only what was under way"
+
+
 async def test_case_036_two_websites_share_the_day(database_url: str) -> None:  # SPEC S6
     async with sandbox_and_crispsync(
         database_url, people=10, conversations=200, others=((10, 200, True),)

@@ -80,6 +80,34 @@ async def test_website_at_a_standstill_starts_nothing(database_url: str, status:
             )
 
 
+async def test_accepting_removals_is_not_lost_on_attaching(database_url: str) -> None:  # SPEC S9
+    async with sandbox_and_crispsync(database_url, people=3, conversations=3) as crisp:
+        full = await _request(crisp, "full")
+        assert await _request(crisp, "full", accept_removals=True) == full
+        held = await claim(crisp.db, "test", 10, full)
+        assert held is not None
+        assert held.checkpoint == {"accept_removals": True}
+        assert await _request(crisp, "full", accept_removals=True) == full
+        assert await execute(crisp.db, crisp.client, held) == "done"
+
+
+async def test_accepting_removals_while_somebody_works_is_refused(database_url: str) -> None:
+    """SPEC S9: it is said, not ignored; one whose worker is gone takes it."""
+    async with sandbox_and_crispsync(database_url, people=3, conversations=3) as crisp:
+        full = await _request(crisp, "full")
+        held = await claim(crisp.db, "test", 10, full)
+        assert held is not None
+        with pytest.raises(Conflict, match="is at work"):
+            await _request(crisp, "full", accept_removals=True)
+        async with crisp.db.write() as connection:
+            await connection.execute(update(sync_runs).values(lease_until_ms=0))
+        assert await _request(crisp, "full", accept_removals=True) == full
+        assert await execute(crisp.db, crisp.client, held) == "lost", "it slept too long"
+        again = await claim(crisp.db, "test", 10, full)
+        assert again is not None
+        assert again.checkpoint["accept_removals"] is True
+
+
 async def test_one_run_at_a_time_for_each_website(database_url: str) -> None:
     async with sandbox_and_crispsync(database_url, people=3, conversations=3) as crisp:
         for kind in ("full", "incremental"):
