@@ -121,7 +121,7 @@ def test_erasing_leaves_other_websites_alone(program: Program, sqlite_url: str) 
 
 def test_erasing_while_a_run_is_at_work(program: Program, migrated_postgres_url: str) -> None:
     url = migrated_postgres_url
-    with sandbox_beside(conversations=400, delay_ms=20) as box:
+    with sandbox_beside(conversations=3_000, delay_ms=20) as box:
         env = box.connected(url)
         pulling = program.start("sync", "--full", "--wait", env=env)
         until(lambda: stored_conversations(url) > 50)
@@ -137,7 +137,7 @@ def test_erasing_while_a_run_is_at_work(program: Program, migrated_postgres_url:
 
 
 def test_disconnecting_while_a_run_is_at_work(program: Program, database_url: str) -> None:
-    with sandbox_beside(conversations=400, delay_ms=20) as box:
+    with sandbox_beside(conversations=3_000, delay_ms=20) as box:
         env = box.connected(database_url)
         pulling = program.start("sync", "--full", "--wait", env=env)
         until(lambda: stored_conversations(database_url) > 50)
