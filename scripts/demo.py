@@ -41,7 +41,7 @@ def _run(sandbox: subprocess.Popen[str], folder: str, port: int) -> int:
         print("demo: the sandbox did not start.", file=sys.stderr)
         return 1
     crisp = json.loads(first_line)
-    environment = {**os.environ, **_environment(crisp, folder)}
+    environment = {**os.environ, **_environment(crisp, folder, port)}
     # The port is taken first: better to hear now that it is in use than after the import.
     server = _start("serve", "--port", str(port), cwd=folder, env=environment, pipe=True)
     try:
@@ -60,7 +60,7 @@ def _run(sandbox: subprocess.Popen[str], folder: str, port: int) -> int:
         server.wait()
 
 
-def _environment(crisp: dict[str, Any], folder: str) -> dict[str, str]:
+def _environment(crisp: dict[str, Any], folder: str, port: int) -> dict[str, str]:
     return {
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/crispsync.db",
         "REDIS_URL": "",
@@ -69,6 +69,7 @@ def _environment(crisp: dict[str, Any], folder: str) -> dict[str, str]:
         "CRISP_KEY": crisp["key"],
         "CRISP_PLUGIN_ID": crisp["plugin_id"],
         "CRISP_SIGNING_SECRET": crisp["signing_secret"],
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "SYNC_EVERY_MINUTES": "1",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -71,10 +72,19 @@ async def conversation(request: Request, conversation_id: str) -> Response:
         thread=thread,
         contact_segments=texts(row.contact_segments),
         observed_at=clock.from_ms(row.observed_ms),
+        hooked_at=_told_since(row),
         lost_place=bool(text) and cursor is None,
         in_crisp=CRISP_INBOX.format(website=page.website_id, session=row.session_id),
         **context,
     )
+
+
+def _told_since(row: Any) -> datetime | None:
+    """When a hook last told something that no answer of Crisp has shown yet."""
+    told_at: datetime | None = row.crisp_updated_at
+    if told_at is None or clock.to_ms(told_at) <= max(row.version_ms, row.observed_ms):
+        return None
+    return told_at
 
 
 async def _require(page: Visit, conversation_id: str) -> Any:
