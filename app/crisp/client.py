@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import stamina
@@ -79,7 +80,9 @@ class CrispClient:
         self._headers = _headers(credential)
         self._concurrency = concurrency
         self._connections = asyncio.Semaphore(concurrency)
-        self._transport = ReadOnlyTransport(client=lambda: _open_session(concurrency))
+        self._transport = ReadOnlyTransport(
+            client=lambda: _open_session(concurrency), proxy=proxy_for(self._base)
+        )
 
     async def get(
         self,
@@ -169,7 +172,18 @@ def _headers(credential: Credential) -> list[tuple[bytes, bytes]]:
 
 def _open_session(concurrency: int) -> ClientSession:
     connector = TCPConnector(limit=concurrency, keepalive_timeout=60)
-    return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=True)
+    return ClientSession(connector=connector, cookie_jar=DummyCookieJar())
+
+
+def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for `url`.
+
+    Looked up once: with `trust_env` aiohttp does it for each request, twice, in another thread.
+    """
+    named = getproxies().get(url.scheme)
+    if not named or proxy_bypass(url.host):
+        return None
+    return httpx.Proxy(named)
 
 
 def _data_of(response: httpx.Response, content: bytes) -> Any:

@@ -17,7 +17,7 @@ import stamina
 from app.crisp import budget as budgets
 from app.crisp import client as clients
 from app.crisp.budget import Budget
-from app.crisp.client import Credential, CrispClient, refuse_path_part
+from app.crisp.client import Credential, CrispClient, proxy_for, refuse_path_part
 from app.crisp.errors import AuthRejected, Gone, NotSubscribed, Permanent, Transient
 from app.db.session import open_database
 from app.errors import Paused
@@ -316,3 +316,32 @@ async def _client(url: str, database_url: str) -> AsyncIterator[CrispClient]:
     finally:
         await client.close()
         await db.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "found"),
+    [
+        ({}, "https://api.crisp.chat/v1/", None),
+        (
+            {"https_proxy": "http://proxy.example:3128"},
+            "https://api.crisp.chat/v1/",
+            "proxy.example",
+        ),
+        ({"https_proxy": "http://proxy.example:3128"}, "http://127.0.0.1:9/", None),
+        (
+            {"https_proxy": "http://proxy.example:3128", "no_proxy": ".crisp.chat"},
+            "https://api.crisp.chat/v1/",
+            None,
+        ),
+    ],
+)
+def test_a_proxy_is_used_as_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], url: str, found: str | None
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    proxy = proxy_for(httpx.URL(url))
+    assert (proxy.url.host if proxy else None) == found
