@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import orjson
 from arq import cron
 from arq.connections import RedisSettings
+from arq.worker import create_worker
 
 from app.db.migrate import upgrade
 from app.db.session import open_database
@@ -29,9 +33,12 @@ async def start(ctx: dict[str, Any]) -> None:
 
 
 async def stop(ctx: dict[str, Any]) -> None:
-    await ctx["hooks"].stop()
-    await ctx["worker"].close()
-    await ctx["db"].close()
+    """Harmless when repeated, and when nothing was started."""
+    if "hooks" not in ctx:
+        return
+    await ctx.pop("hooks").stop()
+    await ctx.pop("worker").close()
+    await ctx.pop("db").close()
 
 
 async def pull(ctx: dict[str, Any]) -> None:
@@ -62,7 +69,10 @@ class WorkerSettings:
     ]
     on_startup = start
     on_shutdown = stop
-    redis_settings = RedisSettings.from_dsn(get_settings().redis_url or "redis://127.0.0.1:6379")
+    # arq would try five times, and nothing would be applied meanwhile: `run` begins again instead.
+    redis_settings = replace(
+        RedisSettings.from_dsn(get_settings().redis_url or "redis://127.0.0.1:6379"), conn_retries=0
+    )
     job_serializer = dump
     job_deserializer = orjson.loads
     keep_result = 0
@@ -70,3 +80,37 @@ class WorkerSettings:
     max_tries = 1
     job_timeout = DAY
     handle_signals = True
+
+
+def run() -> None:
+    """Until SIGTERM or SIGINT. Raises RedisError or OSError when Redis is away."""
+    settings: Any = WorkerSettings  # arq types its base class, which it does not ask for
+    worker = create_worker(settings)
+    try:
+        worker.run()
+    finally:
+        # arq does not come to it when Redis went: a batch cut off would keep its website's lock.
+        worker.loop.run_until_complete(stop(worker.ctx))
+        worker.loop.close()
+        asyncio.set_event_loop(None)
+
+
+def apply_without_redis(seconds: float) -> bool:
+    """Hooks need no Redis (FAILURES case 22): work on them meanwhile; False when told to end."""
+    return asyncio.run(_apply_without_redis(seconds))
+
+
+async def _apply_without_redis(seconds: float) -> bool:
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    ctx: dict[str, Any] = {}
+    await start(ctx)
+    try:
+        async with asyncio.timeout(seconds):
+            await ending.wait()
+    except TimeoutError:
+        pass
+    finally:
+        await stop(ctx)
+    return not ending.is_set()

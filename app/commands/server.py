@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 
 import click
 
@@ -88,17 +87,20 @@ def work() -> None:
     upgrade(settings.database_url)
     configure_logs()
     from arq.utils import import_string
-    from arq.worker import run_worker
     from redis.exceptions import RedisError
 
-    # arq ends its worker when Redis goes; nothing is lost, so wait and begin again.
+    run, apply_without_redis = map(
+        import_string, ("workers.main.run", "workers.main.apply_without_redis")
+    )
+    # arq ends its worker when Redis goes; nothing is lost, so begin again, and apply hooks meanwhile.
     while True:
         try:
-            run_worker(import_string("workers.main.WorkerSettings"))
+            run()
         except (RedisError, OSError) as error:
             click.echo(
                 f"crispsync: Redis is away ({type(error).__name__}); trying again.", err=True
             )
-            time.sleep(REDIS_RETRY_SECONDS)
+            if not apply_without_redis(REDIS_RETRY_SECONDS):
+                return
         else:
             return

@@ -39,7 +39,7 @@ from app.websites.rules import WebsiteRules, find_rules, lock_website
 
 log = structlog.get_logger()
 
-BATCH = 500
+BATCH = 1_000
 Outcome = Literal["done", "ignored", "dead", "parked"]
 
 

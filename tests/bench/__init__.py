@@ -10,6 +10,8 @@ part of `make test`: they take minutes, and on a busy machine their times are no
     test_memory.py     the peak of memory as a website grows
     test_drift.py      what is lost while rows change under the reader, here and the usual way
     test_intake.py     hooks taken a second and how long the slowest wait; the memory of large bodies
+    test_apply.py      hooks applied a second from a full inbox
+    test_delay.py      how long from a hook's arrival to the page that shows it
     test_kills.py      kill -9, thirty times in one import: the rows afterwards and what was asked twice
 
 Yardsticks, each written as one would write the simple version:
@@ -18,6 +20,7 @@ Yardsticks, each written as one would write the simple version:
     plain_script.py    asks for everything and upserts answer by answer
     forward_cursor.py  pages forward and remembers the newest date it has seen
     plain_intake.py    a FastAPI route that commits each hook by itself (send_hooks.py sends to both)
+    apply_inbox.py     applies what waits; with `plain`, each hook in a transaction of its own
 
 How a time is measured: everything is a process of its own, from its start to its end. What is
 compared runs in turns (A B C, A B C, …) in one run on one machine; of each round the ratio is taken,

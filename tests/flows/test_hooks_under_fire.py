@@ -36,7 +36,7 @@ from tests.pulling import Crispsync, Row, assert_same, opened
 
 MessageKey = tuple[str, int]
 
-HOOKS = int(os.environ.get("BENCH_HOOKS", "2000"))
+HOOKS = int(os.environ.get("BENCH_HOOKS", "1500"))
 KILLS = 5
 AT_A_TIME = 20
 MINUTE_MS = 60_000
@@ -114,7 +114,7 @@ def fire(request: pytest.FixtureRequest, program: Program) -> Iterator[Under]:
     embedded = request.param.startswith("embedded")
     url = request.getfixturevalue("sqlite_url" if embedded else "migrated_postgres_url")
     more = {} if embedded else {"REDIS_URL": request.getfixturevalue("redis_url")}
-    with sandbox_beside(people=150, conversations=400, others=(), mix=MIX) as box:
+    with sandbox_beside(people=150, conversations=300, others=(), mix=MIX) as box:
         secret = box.world.signing_secret
         env = box.connected(url, LEASE_SECONDS="1", CRISP_SIGNING_SECRET=secret, **more)
         yield Under(program, box, url, env)
@@ -144,7 +144,7 @@ def change_and_kill(fire: Under) -> None:
     """Kill after a share of the changes, each time after it has applied something since its start."""
     dice = random.Random(11)
     share = HOOKS // (KILLS + 1)
-    fire.box.world.delay_ms = 100
+    fire.box.world.delay_ms = 1000  # so that it is still at work when the last kill comes
     for _ in range(KILLS):
         before = fire.in_state("done")
         make_changes(fire, share)
