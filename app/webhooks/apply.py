@@ -33,7 +33,7 @@ from app.ingest import (
 from app.records import Batch
 from app.webhooks.fold import News, fold, interpret
 from app.webhooks.health import Counted, count_hooks
-from app.webhooks.tables import inbox_events
+from app.webhooks.tables import IS_NEW, inbox_events
 from app.websites.installation import note_installation
 from app.websites.rules import WebsiteRules, find_rules, lock_website
 
@@ -67,13 +67,12 @@ async def apply_waiting(db: Database, stop: Callable[[], bool] = lambda: False) 
 
 async def find_waiting(connection: AsyncConnection) -> list[str | None]:
     """The websites of which hooks wait. One index lookup for each, however many hooks they have."""
-    is_new = inbox_events.c.state == "new"
     found: list[str | None] = []
     last = ""
     while True:
         next_id = await connection.scalar(
             select(inbox_events.c.website_id)
-            .where(is_new, inbox_events.c.website_id > last)
+            .where(IS_NEW, inbox_events.c.website_id > last)
             .order_by(inbox_events.c.website_id)
             .limit(1)
         )
@@ -81,7 +80,7 @@ async def find_waiting(connection: AsyncConnection) -> list[str | None]:
             break
         found.append(next_id)
         last = next_id
-    nobodys = select(inbox_events.c.id).where(is_new, inbox_events.c.website_id.is_(None)).limit(1)
+    nobodys = select(inbox_events.c.id).where(IS_NEW, inbox_events.c.website_id.is_(None)).limit(1)
     if await connection.scalar(nobodys) is not None:
         found.append(None)
     return found
@@ -115,7 +114,7 @@ async def _oldest(connection: AsyncConnection, website_id: str | None) -> Sequen
     rows = await connection.execute(
         select(inbox_events)
         .where(
-            inbox_events.c.state == "new",
+            IS_NEW,
             inbox_events.c.website_id == website_id
             if website_id is not None
             else inbox_events.c.website_id.is_(None),

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, TextClause, func, select, text
+from sqlalchemy import ColumnElement, ScalarSelect, Select, TextClause, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.db.base import StoredRow
 from app.webhooks.health import percentile
-from app.webhooks.tables import hook_days, hook_refusals, inbox_events
+from app.webhooks.tables import IS_KEPT, IS_NEW, hook_days, hook_refusals, inbox_events
 from app.websites.tables import missed_hooks, websites
 
 DAYS = 7
@@ -22,10 +22,6 @@ COUNTED_AT_MOST = 10_000
 """Rows of one state are counted up to here: a page must not walk through a million of them."""
 COUNTED_EVERYWHERE = 1_000
 """And up to here for the number that every page shows."""
-
-# SQLite uses a partial index only where its condition stands literally.
-IS_NEW = text("state = 'new'")
-IS_KEPT = text("state IN ('parked', 'dead')")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Select, TextClause, literal, select, tuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import StoredRow
-from app.webhooks.hook_figures import IS_KEPT, IS_NEW, is_of
-from app.webhooks.tables import inbox_events
+from app.webhooks.hook_figures import is_of
+from app.webhooks.tables import IS_KEPT, IS_NEW, inbox_events
 
 State = Literal["new", "done", "ignored", "parked", "dead"]
 STATES: tuple[State, ...] = ("new", "done", "ignored", "parked", "dead")

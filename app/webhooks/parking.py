@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.db.session import Database
-from app.webhooks.tables import inbox_events
+from app.webhooks.tables import IS_KEPT, inbox_events
 from app.websites.rules import find_rules, lock_website
 
 NOBODYS_FOR = timedelta(hours=24)
@@ -39,6 +39,7 @@ async def _find_websites(connection: AsyncConnection) -> list[str]:
         next_id = await connection.scalar(
             select(inbox_events.c.website_id)
             .where(
+                IS_KEPT,
                 inbox_events.c.state == "parked",
                 inbox_events.c.website_id > (found[-1] if found else ""),
             )
@@ -64,7 +65,11 @@ async def _look(website_id: str, connection: AsyncConnection) -> int:
 async def _put_back(connection: AsyncConnection, website_id: str) -> int:
     oldest = (
         select(inbox_events.c.id)
-        .where(inbox_events.c.state == "parked", inbox_events.c.website_id == website_id)
+        .where(
+            IS_KEPT,
+            inbox_events.c.state == "parked",
+            inbox_events.c.website_id == website_id,
+        )
         .order_by(inbox_events.c.received_at)
         .limit(CHUNK)
     )
@@ -81,6 +86,7 @@ async def _drop(connection: AsyncConnection, website_id: str) -> None:
     await connection.execute(
         update(inbox_events)
         .where(
+            IS_KEPT,
             inbox_events.c.state == "parked",
             inbox_events.c.website_id == website_id,
             inbox_events.c.received_at < clock.now() - NOBODYS_FOR,

@@ -53,6 +53,10 @@ inbox_events = plain_table(
     CheckConstraint("state IN ('new', 'done', 'ignored', 'parked', 'dead')", name="state"),
 )
 
+# SQLite uses a partial index only where its condition stands literally.
+IS_NEW = text("state = 'new'")
+IS_KEPT = text("state IN ('parked', 'dead')")
+
 # `website_id` is empty for hooks that are nobody's; days are UTC, as 2026-11-23.
 hook_days = website_table(
     "hook_days",

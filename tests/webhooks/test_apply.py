@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations, messages
@@ -400,3 +400,32 @@ async def test_case_024_a_busy_website_starves_nobody(database_url: str) -> None
 
 def test_ids_are_those_that_pages_use() -> None:
     assert conversation_id(OTHER, SESSION) != conversation_id(OTHER, "s")
+
+
+async def test_looking_for_work_reads_no_done_hooks(sqlite_url: str) -> None:
+    """Half-second looks must stay cheap at a million hooks: SQLite reads the small partial indexes."""
+    async with connected(sqlite_url) as site:
+        await hooked(site, sent("s", 1, at=1))
+        asked: list[tuple[str, Any]] = []
+
+        def note(_c: Any, _k: Any, statement: str, parameters: Any, *_: Any) -> None:
+            asked.append((statement, parameters))
+
+        event.listen(site.db.engine.sync_engine, "before_cursor_execute", note)
+        await receive(site.db, row_of(sent("s", 2, at=2)))
+        await apply_waiting(site.db)
+        await look_at_parked(site.db)
+        await receive(site.db, row_of(sent("s", 3, at=3), website_id=OTHER))
+        await apply_waiting(site.db)
+        await look_at_parked(site.db)
+        event.remove(site.db.engine.sync_engine, "before_cursor_execute", note)
+        looks = [(s, p) for s, p in asked if s.startswith("SELECT") and "FROM inbox_events" in s]
+        assert len({statement for statement, _ in looks}) >= 3
+        async with site.db.read() as connection:
+            for statement, parameters in looks:
+                plan = await connection.exec_driver_sql(
+                    f"EXPLAIN QUERY PLAN {statement}", parameters
+                )
+                steps = [row.detail for row in plan if "inbox_events" in row.detail]
+                assert steps
+                assert all("ix_inbox_events_" in step for step in steps), (statement, steps)
