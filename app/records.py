@@ -49,12 +49,15 @@ class Version:
     @property
     def message_rank(self) -> tuple[int, int]:
         """The same for a message, which has no time of its last change: the answer's time tells."""
-        return max(self.crisp_ms, self.observed_ms - MESSAGE_SETTLE_MS), self.observed_ms
+        return rank_of(self.crisp_ms, self.observed_ms, MESSAGE_SETTLE_MS)
 
 
-def rank_of(crisp_ms: int, observed_ms: int) -> tuple[int, int]:
-    """(as of, observed): a record is as of its own time, or of SETTLE_MS before it was asked for."""
-    return max(crisp_ms, observed_ms - SETTLE_MS), observed_ms
+def rank_of(crisp_ms: int, observed_ms: int, settle_ms: int = SETTLE_MS) -> tuple[int, int]:
+    """(as of, observed): a record is as of its own time, or of `settle_ms` before it was asked for.
+
+    One without any time of its own counts as the oldest (FAILURES case 61).
+    """
+    return max(crisp_ms, observed_ms - settle_ms) if crisp_ms else 0, observed_ms
 
 
 def is_removed(removed_ms: int | None, direct_ms: int | None) -> bool:

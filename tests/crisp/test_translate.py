@@ -80,7 +80,6 @@ def test_conversation() -> None:  # SPEC D2
     assert record.fields == {
         "nickname": "Valerian Saliou",
         "email": "valerian@crisp.chat",
-        "email_norm": "valerian@crisp.chat",
         "email_verified": False,
         "people_id": CONVERSATION["people_id"],
         "status": "unresolved",
