@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 from sqlalchemy import func, select
@@ -57,10 +58,8 @@ def test_applying_a_full_inbox(program: Program, kind: str, tmp_path: Path) -> N
     judge(
         *(
             Claim(
-                f"crispsync / plain way, {what}",
-                ratio_of(
-                    [one[of] for one in ours], [one[of] for one in plain], disturbed=disturbed
-                ),
+                f"crispsync / plain way, {what} a hook",
+                ratio_of(_each(ours, of), _each(plain, of), disturbed=disturbed),
                 1.0,
                 enforced=of == "seconds",
             )
@@ -119,9 +118,7 @@ def _tell_figures(name: str, rounds: list[Figures], target: int | None = None) -
     by_clock, by_cpu = ([one["hooks"] / one[of] for one in rounds] for of in ("seconds", "cpu"))
     judged = ""
     if target is not None:
-        judged = (
-            f"; target ≥ {target:,}: {'met' if max(by_clock) >= target else 'MISSED'} by the clock"
-        )
+        judged = f"; target ≥ {target:,}: {'met' if median(by_clock) >= target else 'MISSED'} by the clock"
     load = os.getloadavg()[0]
     tell(
         f"  {name:<10} {' '.join(f'{rate:6,.0f}' for rate in by_clock)} hooks a second, "
