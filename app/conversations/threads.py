@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import from_ms
 from app.conversations.tables import conversations, messages
 from app.db.upsert import Merge, Row, newest_by_key, update_rows, upsert
-from app.records import EditRecord, MessageRecord, conversation_id
+from app.records import MESSAGE_SETTLE_MS, EditRecord, MessageRecord, conversation_id
 
 _KEY = ("website_id", "conversation_id", "fingerprint")
 _IDENTITY = (
@@ -174,7 +174,7 @@ class ThreadProgress:
 
     `back_to_ms` is where to go on reading backwards; None when its start was reached. `read_to_ms`
     is the time of the newest message that was read: everything before it is known, once the start
-    was reached, which is not true of what hooks told.
+    was reached, which is not true of what hooks told. `asked_ms` is when the reading began.
     """
 
     session_id: str
@@ -182,6 +182,7 @@ class ThreadProgress:
     fingerprint: int | None
     back_to_ms: int | None
     read_to_ms: int | None = None
+    asked_ms: int | None = None
 
 
 async def write_progress(
@@ -192,11 +193,12 @@ async def write_progress(
     Of several parts of one thread the last in `progress` counts.
     """
     last = {conversation_id(website_id, thread.session_id): thread for thread in progress}
+    unsettled = await _find_unsettled(connection, website_id, last)
     rows: list[Row] = [
         {
             "website_id": website_id,
             "id": own_id,
-            "messages_version_ms": thread.version_ms,
+            "messages_version_ms": None if own_id in unsettled else thread.version_ms,
             "messages_fingerprint": thread.fingerprint,
             "messages_back_to_ms": thread.back_to_ms,
             "messages_complete": thread.back_to_ms is None,
@@ -217,3 +219,32 @@ async def write_progress(
             )
             .values(messages_due=False)
         )
+
+
+async def _find_unsettled(
+    connection: AsyncConnection, website_id: str, threads: Mapping[str, ThreadProgress]
+) -> set[str]:
+    """Conversations in which a hook told of an edit so shortly before the reading that it won against
+    what was read: a later edit whose hook was lost may be hidden by it, so they are read again.
+    """
+    asked = [thread.asked_ms for thread in threads.values() if thread.asked_ms is not None]
+    if not asked:
+        return set()
+    settled_ms = min(asked) - MESSAGE_SETTLE_MS
+    rows = await connection.execute(
+        select(messages.c.conversation_id)
+        .join(
+            conversations,
+            (conversations.c.website_id == messages.c.website_id)
+            & (conversations.c.id == messages.c.conversation_id),
+        )
+        .where(
+            conversations.c.website_id == website_id,
+            conversations.c.id.in_(sorted(threads)),
+            conversations.c.crisp_updated_at > from_ms(settled_ms),
+            messages.c.edited_at.is_not(None),
+            messages.c.version_ms > settled_ms,
+        )
+        .distinct()
+    )
+    return {row.conversation_id for row in rows}

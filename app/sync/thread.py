@@ -76,7 +76,7 @@ async def _read_back(
         return answers[-1]
 
     part = Part(row.session_id)
-    batches = newest_ms = 0
+    batches = newest_ms = began_ms = 0
     newest_known = known_ms is not None and not row.messages_complete
     has_some = row.last_fingerprint is not None and before_ms is None
     walk = walk_thread(fetch, before_ms, has_some=has_some)
@@ -87,7 +87,9 @@ async def _read_back(
             if part.progress is not None:  # paid for, also when the way ends here
                 yield part
             raise
-        found = _add_batch(part, batch, min(answer.asked_ms for answer in answers))
+        asked_ms = min(answer.asked_ms for answer in answers)
+        began_ms = min(began_ms or asked_ms, asked_ms)
+        found = _add_batch(part, batch, asked_ms)
         cached = any(answer.cached for answer in answers)
         answers.clear()
         batches += 1
@@ -95,7 +97,7 @@ async def _read_back(
         reached = known_ms is not None and 0 < _oldest(found) < known_ms
         if batch.back_to_ms is None or reached:
             back = row.messages_back_to_ms if reached and newest_known else None
-            part.progress = _progress(row, back, newest_ms)
+            part.progress = _progress(row, back, newest_ms, began_ms)
             if cached and before_ms is None and _lacks_newest(row, part.messages):
                 part.progress = None
                 part.rejected.append(
@@ -104,7 +106,7 @@ async def _read_back(
             yield part
             return
         if known_ms is None:
-            part.progress = _progress(row, batch.back_to_ms, newest_ms)
+            part.progress = _progress(row, batch.back_to_ms, newest_ms, began_ms)
             if batches % BATCHES_A_PART == 0:
                 yield part
                 part = Part(row.session_id)
@@ -142,8 +144,10 @@ def _newest(messages: Sequence[MessageRecord]) -> int:
     return max((m.version.crisp_ms for m in messages), default=0)
 
 
-def _progress(row: StoredRow, back_to_ms: int | None, newest_ms: int) -> ThreadProgress:
+def _progress(
+    row: StoredRow, back_to_ms: int | None, newest_ms: int, began_ms: int
+) -> ThreadProgress:
     read_to_ms = max(newest_ms, row.messages_read_to_ms or 0)
     return ThreadProgress(
-        row.session_id, row.version_ms, row.last_fingerprint, back_to_ms, read_to_ms
+        row.session_id, row.version_ms, row.last_fingerprint, back_to_ms, read_to_ms, began_ms
     )
