@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
@@ -174,7 +174,8 @@ class ThreadProgress:
 
     `back_to_ms` is where to go on reading backwards; None when its start was reached. `read_to_ms`
     is the time of the newest message that was read: everything before it is known, once the start
-    was reached, which is not true of what hooks told. `asked_ms` is when the reading began.
+    was reached, which is not true of what hooks told. `asked_ms` is when the reading began;
+    an `unsettled` thread is read again, since Crisp may not have shown its latest state.
     """
 
     session_id: str
@@ -183,6 +184,7 @@ class ThreadProgress:
     back_to_ms: int | None
     read_to_ms: int | None = None
     asked_ms: int | None = None
+    unsettled: bool = False
 
 
 async def write_progress(
@@ -228,8 +230,9 @@ async def _find_unsettled(
     what was read: a later edit whose hook was lost may be hidden by it, so they are read again.
     """
     asked = [thread.asked_ms for thread in threads.values() if thread.asked_ms is not None]
+    found = {own_id for own_id, thread in threads.items() if thread.unsettled}
     if not asked:
-        return set()
+        return found
     settled_ms = min(asked) - MESSAGE_SETTLE_MS
     rows = await connection.execute(
         select(messages.c.conversation_id)
@@ -247,4 +250,45 @@ async def _find_unsettled(
         )
         .distinct()
     )
-    return {row.conversation_id for row in rows}
+    return found | {row.conversation_id for row in rows}
+
+
+async def read_again(
+    connection: AsyncConnection, website_id: str, told: Sequence[MessageRecord]
+) -> None:
+    """Before messages that hooks told are written: threads that were read since one of them was sent,
+    and did not show it, are due again. It may have been removed before they were read.
+    """
+    sent = {(conversation_id(website_id, m.session_id), m.fingerprint): m.sent_at for m in told}
+    rows = await connection.execute(
+        select(conversations.c.id, conversations.c.messages_version_ms).where(
+            conversations.c.website_id == website_id,
+            conversations.c.id.in_(sorted({own_id for own_id, _ in sent})),
+            conversations.c.messages_version_ms.is_not(None),
+        )
+    )
+    read_to = {row.id: from_ms(row.messages_version_ms) for row in rows}
+    late = sorted(
+        key
+        for key, sent_at in sent.items()
+        if sent_at is not None and (read := read_to.get(key[0])) is not None and sent_at <= read
+    )
+    if not late:
+        return
+    stored = await connection.execute(
+        select(messages.c.conversation_id, messages.c.fingerprint).where(
+            messages.c.website_id == website_id,
+            tuple_(messages.c.conversation_id, messages.c.fingerprint).in_(late),
+        )
+    )
+    known = {(row.conversation_id, row.fingerprint) for row in stored}
+    unshown = sorted({own_id for own_id, fingerprint in late if (own_id, fingerprint) not in known})
+    await connection.execute(
+        update(conversations)
+        .where(
+            conversations.c.website_id == website_id,
+            conversations.c.id.in_(unshown),
+            conversations.c.deleted_at.is_(None),
+        )
+        .values(messages_version_ms=None, messages_due=True)
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from app.clock import iso_ms
-from app.conversations.threads import ThreadProgress
+from app.conversations.threads import MessageRemoval, ThreadProgress
 from app.crisp import translate
 from app.crisp.client import Answer, refuse_path_part
 from app.crisp.thread_paging import ThreadBatch, walk_thread
@@ -28,6 +28,8 @@ class Part:
     rejected: list[Rejected] = field(default_factory=list)
     progress: ThreadProgress | None = None
     gone_ms: int | None = None
+    reached_start: bool = False
+    removed: list[MessageRemoval] = field(default_factory=list)
 
     @property
     def ends_thread(self) -> bool:
@@ -98,6 +100,7 @@ async def _read_back(
         if batch.back_to_ms is None or reached:
             back = row.messages_back_to_ms if reached and newest_known else None
             part.progress = _progress(row, back, newest_ms, began_ms)
+            part.reached_start = batch.back_to_ms is None
             if cached and before_ms is None and _lacks_newest(row, part.messages):
                 part.progress = None
                 part.rejected.append(

@@ -20,10 +20,11 @@ from app.crisp.client import refuse_path_part
 from app.crisp.errors import Circular, Gone, Permanent
 from app.db.base import StoredRow
 from app.errors import CrispsyncError
-from app.ingest import remove_conversations
+from app.ingest import remove_conversations, remove_messages
 from app.records import Batch, Rejected
 from app.sync.pull import Pull, Stopped
 from app.sync.thread import Part, read_thread
+from app.sync.unmentioned import Mentioned, find_removed
 
 AHEAD = 100
 THREADS_A_WRITE = 32
@@ -120,7 +121,11 @@ async def _read(pull: Pull, work: Threads) -> None:
     while work.stopped_by is None and (row := await work.due.get()) is not None:
         try:
             pull.check_asked()
+            mentioned = Mentioned()
             async for part in read_thread(pull, row):
+                mentioned.add(part)
+                if part.ends_thread:
+                    await find_removed(pull, row, mentioned, part)
                 await work.read.put(part)
         except Gone as error:
             await work.read.put(await _gone(pull, row.session_id, error))
@@ -180,6 +185,7 @@ def _size(parts: Sequence[Part]) -> int:
 
 async def save_parts(pull: Pull, parts: Sequence[Part]) -> None:
     gone = {part.session_id: part.gone_ms for part in parts if part.gone_ms is not None}
+    removed = [removal for part in parts for removal in part.removed]
 
     async def remember(connection: AsyncConnection) -> None:
         await write_progress(
@@ -187,6 +193,8 @@ async def save_parts(pull: Pull, parts: Sequence[Part]) -> None:
         )
         if gone:
             await remove_conversations(connection, pull.rules, gone)
+        if removed:
+            await remove_messages(connection, pull.rules, removed)
 
     await pull.save(
         Batch(pull.website_id, messages=[m for part in parts for m in part.messages]),
@@ -195,6 +203,6 @@ async def save_parts(pull: Pull, parts: Sequence[Part]) -> None:
         counts={
             "threads_done": sum(part.ends_thread for part in parts),
             "messages_done": _size(parts),
-            "removed": len(gone),
+            "removed": len(gone) + len(removed),
         },
     )

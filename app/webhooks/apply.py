@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.contacts.refresh import look_at_contacts
 from app.conversations.refresh import look_at_conversations, look_at_incomplete
+from app.conversations.threads import read_again
 from app.crisp.hook_events import INSTALLATION, Unusable
 from app.db.base import StoredRow
 from app.db.session import Database
@@ -160,6 +161,8 @@ def _judge(rules: WebsiteRules | None, row: StoredRow, news: News) -> Verdict:
 
 async def _write(connection: AsyncConnection, rules: WebsiteRules, news: News) -> None:
     _leave_out_unwanted(rules, news)
+    if news.batch.messages:
+        await read_again(connection, rules.id, news.batch.messages)
     await ingest(connection, rules, news.batch)
     if news.removed_messages:
         await remove_messages(connection, rules, news.removed_messages)

@@ -205,7 +205,7 @@ class Unfound:
     """What lost hooks leave behind, since no list of Crisp tells of it.
 
     People other than new ones are met by the rolling read only, conversations that were removed by
-    a full run. A message that was removed, or edited further back than its thread's NEWEST, is not
+    a full run. A message that was removed or edited further back than its thread's NEWEST is not
     looked at again once its thread was read.
     """
 
@@ -273,7 +273,8 @@ async def true_conversations(crisp: Crispsync, unfound: Unfound) -> dict[Any, Ro
 
 async def compare_messages(crisp: Crispsync, unfound: Unfound) -> None:
     stored, true = await crisp._stored_messages(), crisp._true_messages()
-    unknown = unfound.removed_messages | (unfound.edited_messages & deep_ones(true))
+    unknown = unfound.removed_messages & deep_ones(stored)
+    unknown |= unfound.edited_messages & deep_ones(true)
     unknown |= {key for key in stored if key[0] in unfound.conversations and key not in true}
     assert_same("messages", _without(stored, unknown), _without(true, unknown))
 

@@ -16,7 +16,7 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversations, messages
 from app.crisp.tables import quota_usage
 from app.sandbox.conversation_changes import begin_conversation, remove_conversation, set_field
-from app.sandbox.hook_collector import collected_hooks
+from app.sandbox.hook_collector import SignedHook, collected_hooks
 from app.sandbox.message_changes import edit_message, send_message
 from app.sandbox.named_changes import change_by_name
 from app.sandbox.people_changes import change_person, new_person, remove_person
@@ -50,7 +50,10 @@ class Told:
         return self.crisp.world
 
     async def apply(self) -> None:
-        for hook in self.hooks.take():
+        await self.apply_these(self.hooks.take())
+
+    async def apply_these(self, hooks: list[SignedHook]) -> None:
+        for hook in hooks:
             stamp = str(json.loads(hook.body)["timestamp"]).encode()
             found = read_hook(hook.body, stamp, b"1", clock.now())
             received_at = clock.from_ms(self.world.clock.now())
