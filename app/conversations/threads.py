@@ -189,10 +189,11 @@ class ThreadProgress:
 
 async def write_progress(
     connection: AsyncConnection, website_id: str, progress: Sequence[ThreadProgress]
-) -> None:
+) -> set[str]:
     """A finished thread is no longer due, unless the conversation moved while it was read.
 
-    Of several parts of one thread the last in `progress` counts.
+    Of several parts of one thread the last in `progress` counts. Returns the ids of the
+    conversations that stay due because they are unsettled: to be read later, not at once.
     """
     last = {conversation_id(website_id, thread.session_id): thread for thread in progress}
     unsettled = await _find_unsettled(connection, website_id, last)
@@ -221,6 +222,7 @@ async def write_progress(
             )
             .values(messages_due=False)
         )
+    return unsettled
 
 
 async def _find_unsettled(

@@ -21,7 +21,7 @@ from app.crisp.errors import Circular, Gone, Permanent
 from app.db.base import StoredRow
 from app.errors import CrispsyncError
 from app.ingest import remove_conversations, remove_messages
-from app.records import Batch, Rejected
+from app.records import Batch, Rejected, conversation_id
 from app.sync.pull import Pull, Stopped
 from app.sync.thread import Part, read_thread
 from app.sync.unmentioned import Mentioned, find_removed
@@ -40,6 +40,7 @@ class Threads:
     due: asyncio.Queue[StoredRow | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
     read: asyncio.Queue[Part | None] = field(default_factory=lambda: asyncio.Queue(READ_AHEAD))
     handed_out: set[str] = field(default_factory=set)
+    unsettled: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     stopped_by: Exception | None = None
     counted_at: float = float("-inf")
 
@@ -104,9 +105,14 @@ async def _find_due(pull: Pull, work: Threads) -> Sequence[StoredRow]:
             )
             .where(*is_due)
             .order_by(conversations.c.version_ms.desc())
-            .limit(len(handed_out) + AHEAD)
+            .limit(len(handed_out) + len(work.unsettled) + AHEAD)
         )
-        found = [row for row in rows if row.session_id not in handed_out]
+        found = [
+            row
+            for row in rows
+            if row.session_id not in handed_out
+            and work.unsettled.get(row.session_id) != (row.version_ms, row.last_fingerprint)
+        ]
         if time.monotonic() - work.counted_at > COUNT_EVERY:
             work.counted_at = time.monotonic()
             total = await connection.scalar(
@@ -173,7 +179,7 @@ async def _write(pull: Pull, work: Threads) -> None:
                 break
             parts.append(part)
         if parts:
-            await save_parts(pull, parts)
+            work.unsettled |= await save_parts(pull, parts)
             work.handed_out.difference_update(
                 part.session_id for part in parts if part.progress and part.ends_thread
             )
@@ -183,14 +189,15 @@ def _size(parts: Sequence[Part]) -> int:
     return sum(len(part.messages) for part in parts)
 
 
-async def save_parts(pull: Pull, parts: Sequence[Part]) -> None:
+async def save_parts(pull: Pull, parts: Sequence[Part]) -> dict[str, tuple[int, int | None]]:
+    """Those that are to be read again, but not at once: session id to the state they were read for."""
+    unsettled: set[str] = set()
     gone = {part.session_id: part.gone_ms for part in parts if part.gone_ms is not None}
     removed = [removal for part in parts for removal in part.removed]
 
     async def remember(connection: AsyncConnection) -> None:
-        await write_progress(
-            connection, pull.website_id, [part.progress for part in parts if part.progress]
-        )
+        progress = [part.progress for part in parts if part.progress]
+        unsettled.update(await write_progress(connection, pull.website_id, progress))
         if gone:
             await remove_conversations(connection, pull.rules, gone)
         if removed:
@@ -206,3 +213,8 @@ async def save_parts(pull: Pull, parts: Sequence[Part]) -> None:
             "removed": len(gone) + len(removed),
         },
     )
+    return {
+        part.session_id: (part.progress.version_ms, part.progress.fingerprint)
+        for part in parts
+        if part.progress and conversation_id(pull.website_id, part.session_id) in unsettled
+    }
