@@ -52,13 +52,18 @@ async def pull_threads(pull: Pull, more: asyncio.Event, listing: asyncio.Task[No
     before the error goes on: those requests are paid for.
     """
     work = Threads()
-    async with asyncio.TaskGroup() as tasks:
-        feeder = tasks.create_task(_feed(pull, work, more, listing))
-        readers = [tasks.create_task(_read(pull, work)) for _ in range(len(pull.client))]
-        tasks.create_task(_end(readers, feeder, work))
-        tasks.create_task(_write(pull, work))
-    if work.stopped_by is not None:
-        raise work.stopped_by
+    while True:
+        async with asyncio.TaskGroup() as tasks:
+            feeder = tasks.create_task(_feed(pull, work, more, listing))
+            readers = [tasks.create_task(_read(pull, work)) for _ in range(len(pull.client))]
+            tasks.create_task(_end(readers, feeder, work))
+            tasks.create_task(_write(pull, work))
+        if work.stopped_by is not None:
+            raise work.stopped_by
+        if not await _find_due(
+            pull, work
+        ):  # some may have changed in the list while they were read
+            return
 
 
 async def _feed(
