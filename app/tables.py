@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.accounts.tables import audit_log
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import (
@@ -19,6 +20,7 @@ from app.webhooks.tables import inbox_events
 from app.websites.tables import websites
 
 __all__ = [
+    "audit_log",
     "companies",
     "company_aliases",
     "contact_companies",
