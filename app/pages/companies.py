@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_companies as queries
 from app.pages import queries_conversations
@@ -13,7 +14,6 @@ from app.pages.charts import weekly_chart
 from app.pages.facts import attributes
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
-from app.pages.keyset import read_cursor
 from app.pages.listing import read_listing
 
 router = APIRouter()

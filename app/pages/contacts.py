@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.conversations.tables import conversations as table
+from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_contacts as queries
 from app.pages import queries_conversation, queries_conversations
@@ -14,7 +15,6 @@ from app.pages.charts import weekly_chart
 from app.pages.facts import attributes, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
-from app.pages.keyset import read_cursor
 from app.pages.listing import read_listing
 from app.pages.wording import contact_name
 

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Request, Response
 
 from app import clock
 from app.conversations.tables import conversations as table
+from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_conversation as one
 from app.pages import queries_conversations as many
 from app.pages.facts import session_facts, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
-from app.pages.keyset import read_cursor
 from app.pages.listing import Asked, read_day, read_listing
 from app.pages.thread import thread_of
 from app.pages.why import why_of

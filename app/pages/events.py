@@ -10,11 +10,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app import clock
+from app.db.keyset import Cursor, KeyPage, Order
 from app.errors import NotFound
 from app.pages import event_words
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
-from app.pages.keyset import Cursor, KeyPage, Order
 from app.pages.listing import Asked, Sort, read_day, read_listing
 from app.pages.parts import hook_url_of
 from app.pages.rows import AnyRow

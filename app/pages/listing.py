@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text
 
-from app.pages.keyset import Cursor, Order, read_cursor
+from app.db.keyset import Cursor, Order, read_cursor
 from app.pages.rows import AnySelect
 from app.pages.text import clean, one_line
 from app.records import fold_for_search

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations
+from app.db.keyset import ByteOrder, KeyPage, Order, fetch_page
 from app.pages.facets import Facets, count_facets
-from app.pages.keyset import ByteOrder, KeyPage, Order, fetch_page
 from app.pages.listing import Asked, Sort, matching_words
 from app.pages.queries_conversations import OPEN
 from app.pages.rows import AnyRow, AnySelect

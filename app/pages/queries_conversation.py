@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.tables import companies, contact_companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations, link_decisions, messages
-from app.pages.keyset import Cursor, KeyPage, Order, fetch_page
+from app.db.keyset import Cursor, KeyPage, Order, fetch_page
 from app.pages.rows import AnyRow
 
 PAGE_OF_THREAD = 200

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.tables import companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations, messages
+from app.db.keyset import Cursor, KeyPage, Order, fetch_page
 from app.pages.facets import NOBODY, Facets, count_facets
-from app.pages.keyset import Cursor, KeyPage, Order, fetch_page
 from app.pages.listing import Asked, Sort, ends_with, matching_words, read_day
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.times import Moments

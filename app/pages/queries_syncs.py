@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.pages.keyset import ByteOrder, Cursor, KeyPage, Order, fetch_page
+from app.db.keyset import ByteOrder, Cursor, KeyPage, Order, fetch_page
 from app.pages.rows import AnyRow
 from app.pages.states import UNFINISHED
 from app.sync.tables import sync_failures, sync_runs

@@ -1,10 +1,11 @@
-"""Rows and selects of any columns, in SQLAlchemy's terms."""
+"""Rows and selects of any columns, as the queries of pages name them."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from sqlalchemy import Row, Select
+from app.db.base import AnySelect, StoredRow
 
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+__all__ = ["AnyRow", "AnySelect"]
+
+AnyRow: TypeAlias = StoredRow

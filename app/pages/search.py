@@ -8,9 +8,9 @@ from sqlalchemy import select
 from app.companies.tables import companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations
+from app.db.keyset import KeyPage, fetch_page
 from app.pages import queries_companies, queries_contacts, queries_conversations
 from app.pages.frame import Visit, visit
-from app.pages.keyset import KeyPage, fetch_page
 from app.pages.listing import matching_words
 from app.pages.text import clean
 

@@ -11,11 +11,11 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from app import clock
+from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_syncs as queries
 from app.pages.frame import Frame, Visit, database_of, visit
 from app.pages.ids import known_id
-from app.pages.keyset import read_cursor
 from app.pages.parts import QuotaNow, quota_now
 from app.pages.rendering import fragment
 from app.pages.run_words import view_run

@@ -21,7 +21,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.pages.rows import AnyRow, AnySelect
+from app.db.base import AnySelect, StoredRow
 
 Value = datetime | str | int | None
 
@@ -74,7 +74,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class KeyPage:
-    rows: Sequence[AnyRow]
+    rows: Sequence[StoredRow]
     next: str | None = None
     previous: str | None = None
 
@@ -115,7 +115,7 @@ async def fetch_page(
     """One page of `query`, whose rows get the extra columns `sort_value` and `row_id`."""
     back = cursor is not None and cursor.back
     wide = query.add_columns(order.column.label("sort_value"), order.id.label("row_id"))
-    rows: list[AnyRow] = []
+    rows: list[StoredRow] = []
     for nulls in _zones(order, cursor):
         start = cursor if cursor and nulls == (cursor.value is None) else None
         part = _part(wide, order, back, nulls, start).limit(size + 1 - len(rows))
@@ -150,7 +150,7 @@ def _part(
     return query.order_by(*(key.desc() if falling else key.asc() for key in keys))
 
 
-def _page(found: list[AnyRow], cursor: Cursor | None, size: int) -> KeyPage:
+def _page(found: list[StoredRow], cursor: Cursor | None, size: int) -> KeyPage:
     rows, more = found[:size], len(found) > size
     back = cursor is not None and cursor.back
     if back:
@@ -166,5 +166,5 @@ def _page(found: list[AnyRow], cursor: Cursor | None, size: int) -> KeyPage:
     )
 
 
-def _edge(row: AnyRow, back: bool) -> str:
+def _edge(row: StoredRow, back: bool) -> str:
     return Cursor(back, row.sort_value, row.row_id).written()
