@@ -1,0 +1,243 @@
+"""A row of a file as what it says about one contact, or as what is wrong with it (SPEC I2 to I5).
+
+Pure: nothing here knows the database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from app.imports import lists, values
+from app.imports.columns import TARGETS, ColumnMap
+from app.imports.countries import country
+from app.imports.problems import Problem, Wrong
+from app.imports.reader import RawRow
+from app.imports.values import Read
+from app.records import CompanyRef, normal_address, normal_company_name
+from app.spreadsheet import undefused
+
+_NAME, _LINE, _TEXT = values.limited(500), values.limited(300), values.limited(10_000)
+_SEGMENT, _MOST_SEGMENTS = 100, 200
+_COMPANY = frozenset({"company_name", "company_url", "company_description"})
+_NAMES = frozenset({"first_name", "last_name", "name"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How cells are read: `region` is the country of numbers without prefix, as `ES`."""
+
+    zone: tzinfo
+    region: str | None = None
+    split_on_space: bool = False
+
+
+@dataclass(slots=True)
+class Row:
+    """What a row says. In `told`, None is an empty cell; a target that is missing was not told.
+
+    Targets are columns of a contact or `attributes.<key>`; `custom` are those of custom attributes.
+    `company` None and `company_told` is an emptied company.
+    """
+
+    line: int
+    email: str = ""
+    email_norm: str = ""
+    told: dict[str, Any] = field(default_factory=dict)
+    custom: frozenset[str] = frozenset()
+    segments: list[str] | None = None
+    company: CompanyRef | None = None
+    company_told: bool = False
+    description: str | None = None
+    inferred_name: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Interpreter:
+    """Made once for a file, called for each of its rows."""
+
+    columns: Sequence[ColumnMap]
+    options: Options
+    _used: list[tuple[int, ColumnMap]] = field(default_factory=list)
+    _custom: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._used = [(n, c) for n, c in enumerate(self.columns) if c.to is not None]
+        self._custom = frozenset(f"attributes.{c.key}" for c in self.columns if c.is_custom)
+
+    def __call__(self, raw: RawRow) -> Row:
+        row = Row(raw.line, custom=self._custom, cells=raw.cells)
+        if raw.problem is not None or self._is_too_wide(raw.cells):
+            row.problems.append(_WHOLE[raw.problem or "too_many_cells"])
+            return row
+        cells = self._cells(raw.cells)
+        self._read_address(row, cells)
+        for column, cell in cells.values():
+            self._read(row, column, cell)
+        self._join_name(row, cells)
+        self._read_company(row, cells)
+        return row
+
+    def _is_too_wide(self, cells: Sequence[str]) -> bool:
+        return any(cell.strip() for cell in cells[len(self.columns) :])
+
+    def _cells(self, cells: Sequence[str]) -> dict[str, tuple[ColumnMap, str]]:
+        """By target; what a short row leaves out is not told, which is not the same as empty."""
+        return {
+            column.to: (column, undefused(cells[number]).strip())
+            for number, column in self._used
+            if number < len(cells) and column.to is not None
+        }
+
+    def _read_address(self, row: Row, cells: dict[str, tuple[ColumnMap, str]]) -> None:
+        column, cell = cells.pop("email", (None, ""))
+        if column is None or not cell:
+            row.problems.append(
+                Problem("email_missing", "Every row needs an e-mail address.", "email")
+            )
+            return
+        try:
+            row.email = values.address(cell)
+        except Wrong as wrong:
+            row.problems.append(wrong.in_cell(column.column, cell))
+            return
+        row.email_norm = normal_address(row.email) or ""
+        row.inferred_name = name_of_address(row.email)
+
+    def _read(self, row: Row, column: ColumnMap, cell: str) -> None:
+        to = column.to or ""
+        if to in _COMPANY or to in _NAMES:
+            return
+        if to == "segments":
+            row.segments = self._checked(row, column, cell, self._segments) or []
+            return
+        target = f"attributes.{column.key}" if column.is_custom else TARGETS[to]
+        if not cell:
+            row.told[target] = None
+            return
+        read = _custom_reader(column, self.options) if column.is_custom else self._reader(to)
+        value = self._checked(row, column, cell, read)
+        if value is not None:
+            row.told[target] = value
+
+    def _checked(self, row: Row, column: ColumnMap, cell: str, read: Callable[[str], Read]) -> Any:
+        try:
+            value, note = read(cell)
+        except Wrong as wrong:
+            row.problems.append(wrong.in_cell(column.column, cell))
+            return None
+        if note is not None:
+            row.notes.append(Problem(note[0], note[1], column.column, cell))
+        return value
+
+    def _reader(self, to: str) -> Callable[[str], Read]:
+        if to in {"created", "last_active"}:
+            return lambda cell: values.moment(cell, self.options.zone)
+        if to == "phone":
+            return lambda cell: values.phone(cell, self.options.region)
+        return _READERS[to]
+
+    def _segments(self, cell: str) -> Read:
+        found = lists.split(cell, "|, " if self.options.split_on_space else "|,")
+        if len(found) > _MOST_SEGMENTS or any(len(segment) > _SEGMENT for segment in found):
+            raise Wrong(
+                "too_long",
+                f"At most {_MOST_SEGMENTS} segments of {_SEGMENT} characters.",
+                "Check the separator of segments.",
+            )
+        return Read(found)
+
+    def _join_name(self, row: Row, cells: Mapping[str, tuple[ColumnMap, str]]) -> None:
+        if not _NAMES & cells.keys():
+            return
+        parts = {name: " ".join(cells[name][1].split()) for name in _NAMES & cells.keys()}
+        whole = parts.get("name") or " ".join(
+            part for key in ("first_name", "last_name") if (part := parts.get(key))
+        )
+        column = next(cells[key][0] for key in ("name", "first_name", "last_name") if key in cells)
+        row.told["name"] = self._checked(row, column, whole, _NAME) if whole else None
+
+    def _read_company(self, row: Row, cells: Mapping[str, tuple[ColumnMap, str]]) -> None:
+        told = {to: cells[to] for to in _COMPANY if to in cells}
+        if not told:
+            return
+        read = {
+            to: self._checked(row, column, cell, _COMPANY_READERS[to])
+            for to, (column, cell) in told.items()
+            if cell
+        }
+        name, domain = read.get("company_name"), read.get("company_url")
+        row.description = read.get("company_description")
+        if (name and normal_company_name(name)) or domain:
+            row.company = CompanyRef(name, domain)
+        row.company_told = "company_name" in told or "company_url" in told
+
+
+def name_of_address(email: str) -> str:
+    """`ada.lovelace+news@acme.example` to `Ada Lovelace`."""
+    local = email.rpartition("@")[0].split("+")[0]
+    words = [word for word in re.split(r"[._\-\d]+", local) if word]
+    return " ".join(word[:1].upper() + word[1:] for word in words)[:500] or local[:500]
+
+
+_READERS: Mapping[str, Callable[[str], Read]] = {
+    "avatar": values.web_address,
+    "job_title": _LINE,
+    "role": _LINE,
+    "country": country,
+    "region": _LINE,
+    "city": _LINE,
+    "time_zone": values.time_zone,
+    "locales": values.locales,
+}
+_COMPANY_READERS: Mapping[str, Callable[[str], Read]] = {
+    "company_name": _LINE,
+    "company_url": values.domain,
+    "company_description": _TEXT,
+}
+
+
+def _custom_reader(column: ColumnMap, options: Options) -> Callable[[str], Read]:
+    match column.type:
+        case "integer":
+            return values.integer
+        case "decimal":
+            return values.decimal
+        case "yes_no":
+            return values.yes_no
+        case "date":
+            return lambda cell: values.custom_date(cell, options.zone)
+        case "choice":
+            return lambda cell: Read(values.one_of(cell, column.choices))
+        case "multi_choice":
+            return lambda cell: Read(
+                [values.one_of(part, column.choices) for part in lists.split(cell, "|")]
+            )
+        case _:
+            reader: Callable[[str], Read] = _TEXT
+            return reader
+
+
+_WHOLE = {
+    "too_long": Problem(
+        "too_long",
+        "A cell or line of this row is too long, or a quote was not closed.",
+        suggestion="Shorten it, or close the quote.",
+    ),
+    "unreadable": Problem(
+        "unreadable",
+        "This row holds bytes that are no text in the chosen encoding.",
+        suggestion="Choose another encoding for the file.",
+    ),
+    "too_many_cells": Problem(
+        "too_many_cells",
+        "This row has more cells than the file has columns.",
+        suggestion="Put values that hold the separator in quotes.",
+    ),
+}
