@@ -20,12 +20,22 @@ from app.conversations.threads import (
     write_messages,
 )
 from app.db.sqlstate import is_bad_value
+from app.db.statistics import ensure_statistics
 from app.matching.link import relink, relink_companies, touched_conversations
 from app.records import Batch, MessageRecord, Rejected
 from app.websites.rules import WebsiteRules, lock_website
 
 # What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
 BAD_VALUES = (StatementError, ValueError, TypeError, OverflowError)
+
+# What the checks of foreign keys and the matching read.
+_PLANNED_BY = (
+    "contacts",
+    "contact_emails",
+    "contact_companies",
+    "conversations",
+    "conversation_companies",
+)
 
 
 @dataclass(slots=True)
@@ -100,6 +110,7 @@ async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch)
     touched = await _touched(connection, rules.id, changes)
     await relink(connection, rules.id, changed | touched)
     await relink_companies(connection, rules.id, answered - changed - touched)
+    await ensure_statistics(connection, *_PLANNED_BY)
     return Outcome(len(changes.contact_ids), len(changed), len(kept))
 
 
