@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
@@ -146,26 +159,30 @@ async def _recounted(connection: AsyncConnection, website_id: str, rows: Sequenc
 
 async def recount(connection: AsyncConnection, website_id: str, ids: Sequence[str]) -> None:
     """Bring each conversation's message count and last message time up to its rows."""
+    await connection.execute(_recount(), {"website": website_id, "conversations": ids})
+
+
+@cache
+def _recount() -> Update:
     mine: tuple[Any, ...] = (
         messages.c.website_id == conversations.c.website_id,
         messages.c.conversation_id == conversations.c.id,
         messages.c.deleted_at.is_(None),
     )
-    await connection.execute(
+    counted = select(func.count()).select_from(messages).where(*mine)
+    newest = select(func.max(messages.c.sent_at)).where(*mine)
+    return (
         update(conversations)
-        .where(conversations.c.website_id == website_id, conversations.c.id.in_(ids))
+        .where(conversations.c.website_id == bindparam("website"), _is_one_of(conversations.c.id))
         .values(
-            message_count=select(func.count())
-            .select_from(messages)
-            .where(*mine)
-            .correlate(conversations)
-            .scalar_subquery(),
-            last_message_at=select(func.max(messages.c.sent_at))
-            .where(*mine)
-            .correlate(conversations)
-            .scalar_subquery(),
+            message_count=counted.correlate(conversations).scalar_subquery(),
+            last_message_at=newest.correlate(conversations).scalar_subquery(),
         )
     )
+
+
+def _is_one_of(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return column.in_(bindparam("conversations", expanding=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,20 +226,18 @@ async def write_progress(
         }
         for own_id, thread in sorted(last.items())
     ]
-    await update_rows(connection, conversations, rows, key=("website_id", "id"))
-    ids = [row["id"] for row in rows]
-    for start in range(0, len(ids), CHUNK):
-        await connection.execute(
-            update(conversations)
-            .where(
-                conversations.c.website_id == website_id,
-                conversations.c.id.in_(ids[start : start + CHUNK]),
-                conversations.c.messages_complete,
-                conversations.c.version_ms == conversations.c.messages_version_ms,
-            )
-            .values(messages_due=False)
-        )
+    await update_rows(
+        connection, conversations, rows, key=("website_id", "id"), also=_end_of_being_due
+    )
     return unsettled
+
+
+def _end_of_being_due(told: Mapping[str, ColumnElement[Any]]) -> dict[str, ColumnElement[Any]]:
+    """Due no more, if the conversation is still the one that its thread was read for."""
+    is_read = and_(
+        told["messages_complete"], conversations.c.version_ms == told["messages_version_ms"]
+    )
+    return {"messages_due": case((is_read, false()), else_=conversations.c.messages_due)}
 
 
 async def _find_unsettled(
@@ -237,22 +252,34 @@ async def _find_unsettled(
         return found
     settled_ms = min(asked) - MESSAGE_SETTLE_MS
     rows = await connection.execute(
+        _edited_late(),
+        {
+            "website": website_id,
+            "conversations": sorted(threads),
+            "settled": from_ms(settled_ms),
+            "settled_ms": settled_ms,
+        },
+    )
+    return found | {row.conversation_id for row in rows}
+
+
+@cache
+def _edited_late() -> Select[Any]:
+    same = (conversations.c.website_id == messages.c.website_id) & (
+        conversations.c.id == messages.c.conversation_id
+    )
+    return (
         select(messages.c.conversation_id)
-        .join(
-            conversations,
-            (conversations.c.website_id == messages.c.website_id)
-            & (conversations.c.id == messages.c.conversation_id),
-        )
+        .join(conversations, same)
         .where(
-            conversations.c.website_id == website_id,
-            conversations.c.id.in_(sorted(threads)),
-            conversations.c.crisp_updated_at > from_ms(settled_ms),
+            conversations.c.website_id == bindparam("website"),
+            _is_one_of(conversations.c.id),
+            conversations.c.crisp_updated_at > bindparam("settled"),
             messages.c.edited_at.is_not(None),
-            messages.c.version_ms > settled_ms,
+            messages.c.version_ms > bindparam("settled_ms"),
         )
         .distinct()
     )
-    return found | {row.conversation_id for row in rows}
 
 
 async def read_again(

@@ -76,12 +76,13 @@ class CrispClient:
     ) -> None:
         self.budget = budget
         self.clock = CrispClock()
-        self._base = httpx.URL(base_url.rstrip("/") + "/")
+        self._base = base_url.rstrip("/") + "/"
+        self._host = httpx.URL(base_url).host
         self._headers = _headers(credential)
         self._concurrency = concurrency
         self._connections = asyncio.Semaphore(concurrency)
         self._transport = ReadOnlyTransport(
-            client=lambda: _open_session(concurrency), proxy=proxy_for(self._base)
+            client=lambda: _open_session(concurrency), proxy=proxy_for(httpx.URL(base_url))
         )
 
     async def get(
@@ -137,7 +138,7 @@ class CrispClient:
         query = f"?{urlencode(params)}" if params else ""
         request = httpx.Request(
             "GET",
-            self._base.copy_with(raw_path=self._base.raw_path + f"{path}{query}".encode()),
+            f"{self._base}{path}{query}",
             headers=self._headers,
             extensions={"timeout": TIMEOUT},
         )
@@ -151,7 +152,7 @@ class CrispClient:
                     await response.aclose()
         except (httpx.RequestError, ClientError, TimeoutError) as error:
             raise Transient(
-                f"Crisp cannot be reached at {self._base.host} ({type(error).__name__})."
+                f"Crisp cannot be reached at {self._host} ({type(error).__name__})."
             ) from None
         self.clock.observe(response.headers.get("date"), sent_ms, now_ms())
         cached = response.headers.get("bloom-status") == "HIT"

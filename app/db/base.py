@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -58,9 +59,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a time without a zone must not reach the database")
-        if dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).isoformat(" ", "milliseconds")[:23]
+        return _moment_text(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if isinstance(value, str):
@@ -102,6 +101,23 @@ class Flag(TypeDecorator[bool]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> bool | None:
         return None if value is None else bool(value)
+
+
+def _moment_text(value: datetime) -> str:
+    """UTC, milliseconds, without a zone. Raises ValueError for a time that has none itself."""
+    if value.tzinfo is None:
+        raise ValueError("a time without a zone must not reach the database")
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat(" ", "milliseconds")[:23]
+
+
+def sqlite_value(kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
+    """How a value of this type that is not None is handed to SQLite; None when it goes as it is."""
+    if isinstance(kind, UtcDateTime):
+        return _moment_text
+    if isinstance(kind, Json):
+        return dump_json
+    return int if isinstance(kind, Flag) else None
 
 
 def dump_json(value: Any) -> str:

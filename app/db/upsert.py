@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -33,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.base import dump_json
+from app.db.base import dump_json, sqlite_value
 
 Row = dict[str, Any]
 
@@ -143,19 +144,30 @@ def _is_later(new: Any, old: Any) -> ColumnElement[bool]:
     return and_(new.is_not(None), or_(old.is_(None), new > old))
 
 
+Also = Callable[[Mapping[str, ColumnElement[Any]]], Mapping[str, ColumnElement[Any]]]
+"""From the new values of a row to further columns that are set with them."""
+
+
 async def update_rows(
-    connection: AsyncConnection, table: Table, rows: Sequence[Row], *, key: Sequence[str]
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    key: Sequence[str],
+    also: Also | None = None,
 ) -> None:
-    """Set every column of `rows` other than the key, on the rows with that key."""
+    """Set every column of `rows` other than the key, and what `also` says, on the rows with that key."""
     if not rows:
         return
     names = tuple(rows[0])
-    statement = _update(connection.dialect.name, table, names, tuple(key))
+    statement = _update(connection.dialect.name, table, names, tuple(key), also)
     await _execute_rows(connection, table, statement, names, rows)
 
 
 @lru_cache(maxsize=256)
-def _update(dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> Any:
+def _update(
+    dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, ...], also: Also | None
+) -> Any:
     source: Any
     if dialect == "sqlite":
         source = _values(table, names)
@@ -165,6 +177,7 @@ def _update(dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, 
         table.update()
         .where(*(table.c[name] == source[name] for name in key))
         .values({name: source[name] for name in names if name not in key})
+        .values(also(source) if also else {})
     )
 
 
@@ -176,14 +189,8 @@ async def _execute_rows(
     rows: Sequence[Row],
 ) -> None:
     if connection.dialect.name == "sqlite":
-        sql, places = _sqlite_plan(statement, table)
-        await connection.exec_driver_sql(
-            sql,
-            [
-                tuple(row[name] if send is None else send(row[name]) for name, send in places)
-                for row in rows
-            ],
-        )
+        sql, values_of, sends = _sqlite_plan(statement, table)
+        await connection.exec_driver_sql(sql, [_sent(values_of(row), sends) for row in rows])
         return
     # One parameter for all rows: psycopg would quote each text of an array by itself.
     picked = [{name: row[name] for name in names} for row in rows]
@@ -193,18 +200,31 @@ async def _execute_rows(
 _Send = Callable[[Any], Any]
 
 
+def _sent(values: Sequence[Any], sends: Sequence[tuple[int, _Send]]) -> tuple[Any, ...]:
+    found = list(values)
+    for place, send in sends:
+        if found[place] is not None:
+            found[place] = send(found[place])
+    return tuple(found)
+
+
 @lru_cache(maxsize=256)
-def _sqlite_plan(statement: Any, table: Table) -> tuple[str, list[tuple[str, _Send | None]]]:
-    """The text of the statement, and for each of its places the column and how its values are sent.
+def _sqlite_plan(
+    statement: Any, table: Table
+) -> tuple[str, Callable[[Row], Sequence[Any]], list[tuple[int, _Send]]]:
+    """The text of the statement, what gives a row's values in the order of its places, and how those
+    of some places are sent.
 
     SQLAlchemy works that out anew for each row, which takes longer than writing the row.
     """
-    dialect = sqlite.dialect()
-    compiled = statement.compile(dialect=dialect)
+    compiled = statement.compile(dialect=sqlite.dialect())
     names = [place.removeprefix(_PLACE) for place in compiled.positiontup]
-    return str(compiled), [
-        (name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names
+    sends = [
+        (place, send)
+        for place, name in enumerate(names)
+        if (send := sqlite_value(table.c[name].type)) is not None
     ]
+    return str(compiled), itemgetter(*names), sends
 
 
 _PLACE = "row_"
@@ -229,7 +249,11 @@ def _from_json(table: Table, names: Sequence[str]) -> Select[Any]:
 
 def db_now_ms(connection: AsyncConnection) -> ColumnElement[int]:
     """The database's clock, epoch ms: leases must not depend on a worker's clock (FAILURES case 52)."""
-    if connection.dialect.name == "sqlite":
+    return now_ms_of(connection.dialect.name)
+
+
+def now_ms_of(dialect: str) -> ColumnElement[int]:
+    if dialect == "sqlite":
         julian = func.julianday(literal("now"))
         return cast((julian - 2440587.5) * 86_400_000, BigInteger)
     return cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)

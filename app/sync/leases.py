@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app import clock
 from app.db.session import Database
-from app.db.upsert import db_now_ms, lock_key
+from app.db.upsert import db_now_ms, lock_key, now_ms_of
 from app.sync.runs import Asked, Kind, one_run
 from app.sync.tables import sync_runs
 from app.websites.tables import websites
@@ -112,34 +114,44 @@ async def fence(
 
     Raises LeaseLost, which undoes the transaction.
     """
-    now_ms = db_now_ms(connection)
     values: dict[str, Any] = {
-        "lease_until_ms": now_ms + held.lease_ms,
-        "requests": sync_runs.c.requests + requests,
+        "own_website": held.website_id,
+        "own_run": held.run_id,
+        "own_epoch": held.epoch,
+        "own_generation": held.generation,
+        "lease_ms": held.lease_ms,
+        "more_requests": requests,
     }
     if save:
-        values |= {"checkpoint": held.checkpoint, "counts": held.counts}
-    row = (
-        await connection.execute(
-            update(sync_runs)
-            .where(
-                sync_runs.c.website_id == held.website_id,
-                sync_runs.c.id == held.run_id,
-                sync_runs.c.lease_epoch == held.epoch,
-                sync_runs.c.state == "running",
-                exists().where(
-                    websites.c.id == sync_runs.c.website_id,
-                    websites.c.generation == held.generation,
-                    websites.c.status == "connected",
-                ),
-            )
-            .values(**values)
-            .returning(sync_runs.c.asked)
-        )
-    ).one_or_none()
+        values |= {"own_checkpoint": held.checkpoint, "own_counts": held.counts}
+    row = (await connection.execute(_fence(connection.dialect.name, save), values)).one_or_none()
     if row is None:
         raise LeaseLost
     held.asked = row.asked
+
+
+@cache
+def _fence(dialect: str, save: bool) -> ReturningUpdate[Any]:
+    """Built once: it is part of every transaction of a run."""
+    mine = (
+        sync_runs.c.website_id == bindparam("own_website"),
+        sync_runs.c.id == bindparam("own_run"),
+        sync_runs.c.lease_epoch == bindparam("own_epoch"),
+        sync_runs.c.state == "running",
+        exists().where(
+            websites.c.id == sync_runs.c.website_id,
+            websites.c.generation == bindparam("own_generation"),
+            websites.c.status == "connected",
+        ),
+    )
+    values: dict[str, Any] = {
+        "lease_until_ms": now_ms_of(dialect) + bindparam("lease_ms", type_=BigInteger()),
+        "requests": sync_runs.c.requests + bindparam("more_requests"),
+    }
+    if save:
+        saved = ("checkpoint", "counts")
+        values |= {n: bindparam(f"own_{n}", type_=sync_runs.c[n].type) for n in saved}
+    return update(sync_runs).where(*mine).values(values).returning(sync_runs.c.asked)
 
 
 async def finish(
