@@ -7,10 +7,15 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from app.db.migrate import open_for_migration
+from app.db.words import is_kept_by_database
 from app.settings import get_settings
 from app.tables import metadata
 
 LOCK_KEY = 7_110_513_904_826_001
+
+
+def _is_of_the_models(_object: object, name: str | None, *_rest: object) -> bool:
+    return not is_kept_by_database(name)
 
 
 def run(connection: Connection) -> None:
@@ -19,6 +24,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=metadata,
         compare_type=True,
+        include_object=_is_of_the_models,
         user_module_prefix="base.",
         render_as_batch=on_sqlite,
         transactional_ddl=True,

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.db.base import dump_json
 from app.db.sqlstate import is_transient
+from app.db.words import keep_words
 from app.errors import DatabaseAway, Refused
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ class Database:
             return
         async with self._writer, self.engine.begin() as connection:
             yield connection
+            await keep_words(connection)
 
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]], tries: int = 6) -> T:
         """Run `work` in a write transaction, again when the database says that trying again may help.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from app import clock
 from app.conversations.tables import conversations as table
-from app.db.keyset import read_cursor
+from app.db.keyset import Cursor, read_cursor
 from app.errors import NotFound
 from app.pages import queries_conversation as one
 from app.pages import queries_conversations as many
@@ -59,7 +60,7 @@ async def conversation(request: Request, conversation_id: str) -> Response:
         row = await _require(page, conversation_id)
         context = await _beside(page, row)
         text = request.query_params.get("at", "")
-        cursor = read_cursor(text, one.THREAD_ORDER)
+        cursor = await _place(page, row.id, text)
         thread = await one.read_thread(page.connection, page.website_id, row.id, cursor)
     name = visitor_name(row)
     return page.show(
@@ -77,6 +78,13 @@ async def conversation(request: Request, conversation_id: str) -> Response:
         in_crisp=CRISP_INBOX.format(website=page.website_id, session=row.session_id),
         **context,
     )
+
+
+async def _place(page: Visit, conversation_id: str, text: str) -> Cursor | None:
+    """`text` is a message's fingerprint, or a place that this page wrote itself."""
+    if re.fullmatch(r"-?\d{1,18}", text):
+        return await one.place_of(page.connection, page.website_id, conversation_id, int(text))
+    return read_cursor(text, one.THREAD_ORDER)
 
 
 def _told_since(row: Any) -> datetime | None:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text
+from sqlalchemy import ColumnElement, Table, Text
 
 from app.db.keyset import Cursor, Order, read_cursor
+from app.db.words import MOST_WORDS, SEARCHED, has_words, words_of
 from app.pages.rows import AnySelect
 from app.pages.text import clean, one_line
 from app.records import fold_for_search
 
 SIZES = (25, 50, 100)
-_MOST_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +124,15 @@ def read_day(text: str | None) -> date | None:
     return day if 2000 <= day.year < 2100 else None
 
 
-def matching_words(query: AnySelect, column: ColumnElement[str], q: str) -> AnySelect:
-    """Every word of `q` somewhere in the folded text; `%` and `_` are letters like others."""
-    for word in search_words(q):
-        query = query.where(column.like(f"%{escaped(word)}%", escape="\\"))
+def matching_words(query: AnySelect, table: Table, q: str) -> AnySelect:
+    """Every word of `q` begins a word of the row's folded text; of the few companies, is in it anywhere."""
+    folded = fold_for_search(q)
+    if table.name in SEARCHED:
+        words = words_of(folded)
+        return query.where(has_words(table.name, words)) if words else query
+    for word in folded.split()[:MOST_WORDS]:
+        query = query.where(table.c.search.like(f"%{escaped(word)}%", escape="\\"))
     return query
-
-
-def search_words(q: str) -> list[str]:
-    return fold_for_search(q).split()[:_MOST_WORDS]
 
 
 def escaped(text: str) -> str:

@@ -61,7 +61,7 @@ def chosen_values(chosen: Mapping[str, str]) -> dict[str, frozenset[str]]:
 
 def _narrowed(query: AnySelect, website_id: str, asked: Asked) -> AnySelect:
     query = query.where(companies.c.website_id == website_id)
-    return matching_words(query, companies.c.search, asked.q)
+    return matching_words(query, companies, asked.q)
 
 
 def _facet_column(website_id: str, name: str) -> ColumnElement[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.tables import companies, contact_companies
 from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations
+from app.db.json_texts import has_text
 from app.db.keyset import ByteOrder, KeyPage, Order, fetch_page
 from app.pages.facets import Facets, count_facets
 from app.pages.listing import Asked, Sort, matching_words
@@ -33,6 +34,7 @@ FILTERS: Mapping[str, frozenset[str] | None] = {
     "company": frozenset({"yes", "no"}),
     "deleted": frozenset({"yes"}),
     "of": None,
+    "segment": None,
 }
 
 
@@ -74,7 +76,9 @@ def _narrowed(query: AnySelect, website_id: str, asked: Asked) -> AnySelect:
     query = query.where(contacts.c.website_id == website_id)
     if "of" in asked.chosen:
         query = query.where(_member(contact_companies.c.company_id == asked.chosen["of"]))
-    return matching_words(query, contacts.c.search, asked.q)
+    if "segment" in asked.chosen:
+        query = query.where(has_text(contacts.c.segments, asked.chosen["segment"]))
+    return matching_words(query, contacts, asked.q)
 
 
 def _member(*where: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies, contact_companies
@@ -16,6 +17,10 @@ from app.pages.rows import AnyRow
 
 PAGE_OF_THREAD = 200
 """Messages shown at once: a long read, and still a page of some hundred kilobytes."""
+
+LATER_SHOWN = 30
+"""Messages shown after the one that a link leads to."""
+MOST_FINGERPRINT = (1 << 63) - 1
 
 THREAD_ORDER = Order(messages.c.sent_at, messages.c.fingerprint, datetime)
 
@@ -62,6 +67,37 @@ async def read_thread(
         m.automated, m.origin, m.sent_at, m.edited_at, m.deleted_at,
     ).where(m.website_id == website_id, m.conversation_id == conversation_id)  # fmt: skip
     return await fetch_page(connection, query, THREAD_ORDER, cursor, PAGE_OF_THREAD)
+
+
+async def place_of(
+    connection: AsyncConnection, website_id: str, conversation_id: str, fingerprint: int
+) -> Cursor | None:
+    """Where a page begins that shows this message with some later ones; None when there is no such message."""
+    m = messages.c
+    own = (m.website_id == website_id, m.conversation_id == conversation_id)
+    found = await connection.execute(select(m.sent_at).where(*own, m.fingerprint == fingerprint))
+    row = found.first()
+    if row is None:
+        return None
+    edge = (row.sent_at, fingerprint)
+    if row.sent_at is not None:
+        query = (
+            select(m.sent_at, m.fingerprint)
+            .where(
+                *own,
+                tuple_(m.sent_at, m.fingerprint)
+                > tuple_(*map(_bound, (m.sent_at, m.fingerprint), edge)),
+            )
+            .order_by(m.sent_at, m.fingerprint)
+            .limit(LATER_SHOWN)
+        )
+        later = (await connection.execute(query)).all()
+        edge = (later[-1].sent_at, later[-1].fingerprint) if later else edge
+    return Cursor(False, edge[0], min(edge[1] + 1, MOST_FINGERPRINT))
+
+
+def _bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
+    return literal(value, column.type)
 
 
 async def memberships(

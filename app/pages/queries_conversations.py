@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.tables import companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations, messages
+from app.db.json_texts import has_text
 from app.db.keyset import Cursor, KeyPage, Order, fetch_page
+from app.db.words import has_words, words_of
 from app.pages.facets import NOBODY, Facets, count_facets
 from app.pages.listing import Asked, Sort, ends_with, matching_words, read_day
 from app.pages.rows import AnyRow, AnySelect
@@ -41,6 +43,8 @@ FILTERS: Mapping[str, frozenset[str] | None] = {
     "operator": None,
     "origin": None,
     "matched": frozenset({"yes", "no"}),
+    "text": None,
+    "segment": None,
     "reason": None,
     "domain": None,
     "contact": None,
@@ -126,7 +130,11 @@ async def _count(
 def _narrowed(query: AnySelect, website_id: str, asked: Asked, moments: Moments) -> AnySelect:
     """Everything that narrows the list besides the filters that are counted."""
     c, chosen = conversations.c, asked.chosen
-    query = matching_words(query, c.search, asked.q)
+    query = matching_words(query, conversations, asked.q)
+    if "text" in chosen and (words := words_of(chosen["text"])):
+        query = query.where(c.id.in_(says(website_id, words)))
+    if "segment" in chosen:
+        query = query.where(has_text(c.metadata, chosen["segment"], "segments"))
     if "reason" in chosen:
         query = query.where(c.unmatched_reason == chosen["reason"])
     if "domain" in chosen:
@@ -138,6 +146,20 @@ def _narrowed(query: AnySelect, website_id: str, asked: Asked, moments: Moments)
     if "waiting" in chosen:
         query = query.where(*waiting())
     return _opened_between(query, chosen, moments)
+
+
+MOST_HITS = 20_000
+"""Messages that are looked at for a text: words so common lead nowhere, and counting them takes long."""
+
+
+def says(website_id: str, words: list[str]) -> AnySelect:
+    """The conversations in which a message has those words."""
+    m = messages.c
+    return (
+        select(m.conversation_id)
+        .where(m.website_id == website_id, m.deleted_at.is_(None), has_words("messages", words))
+        .limit(MOST_HITS)
+    )
 
 
 def _has_domain(domain: str) -> ColumnElement[bool]:

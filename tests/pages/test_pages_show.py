@@ -195,3 +195,57 @@ async def test_state_and_quota_are_said(
     assert "Crisp refused the credentials." in page
     assert "3,796 left" in page
     assert "quota is used up" in page
+
+
+async def test_search_finds_all_kinds_and_marks_the_words(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    """SPEC V4: names, addresses, companies, subjects and message text; each hit says where it is."""
+    early = " ".join(["Before the word that matters comes a long letter."] * 20)
+    await put(
+        db,
+        [
+            *small_world(),
+            rows.message("talk", 3, f"{early} The acme parcel <b>arrived</b> today."),
+            rows.message("talk", 4, "acme parcel, removed", deleted_at=rows.NOW),
+            rows.message("talk", 5, "acme in a note", direction="internal", type="note"),
+        ],
+    )
+    page = (await client.get("/search", params={"q": "ACM"})).text
+    for section in ("Contacts", "Companies", "Conversations", "Messages"):
+        assert f"<h2>{section}</h2>" in page
+    assert "ann@<mark>acme</mark>.example" in page
+    assert "<mark>Acme</mark> Ltd" in page
+    only_text = (await client.get("/search", params={"q": "parcel acme"})).text
+    assert "<h2>Contacts</h2>" not in only_text
+    assert "… " in only_text
+    assert "The <mark>acme</mark> <mark>parcel</mark> &lt;b&gt;arrived&lt;/b&gt;" in only_text
+    assert "removed" not in only_text
+    assert 'href="/conversations/talk?at=3#m3"' in only_text
+    assert "Nothing has all of these words" in (await client.get("/search?q=acme+nowhere2")).text
+    listed = (await client.get("/conversations", params={"text": "parcel"})).text
+    assert "1 conversation fits" in listed
+    assert "in a message: parcel" in listed
+
+
+async def test_a_link_to_a_message_shows_it_with_its_neighbours(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    told = [
+        rows.message("long", n, f"message number {n};", sent_at=rows.ago(minutes=600 - n))
+        for n in range(1, 501)
+    ]
+    undated = rows.message("long", 900, "nobody knows when", sent_at=None)
+    await put(db, [rows.website(), rows.conversation("long", message_count=501), *told, undated])
+    newest = (await client.get("/conversations/long")).text
+    assert "number 500;" in newest
+    assert "number 300;" not in newest
+    page = (await client.get("/conversations/long?at=250")).text
+    assert all(f"number {n};" in page for n in (100, 250, 280))
+    assert not any(f"number {n};" in page for n in (50, 300))
+    assert "Earlier messages" in page
+    assert "Later messages" in page
+    assert "nobody knows when" in (await client.get("/conversations/long?at=900")).text
+    lost = (await client.get("/conversations/long?at=77777")).text
+    assert "That place in the thread is not known" in lost
+    assert "number 500;" in lost
