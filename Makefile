@@ -6,7 +6,7 @@ ARGS ?=
 PYTHON_FILES := app workers tests scripts alembic
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench chromium clean
+.PHONY: help setup demo run test check bench screenshots chromium clean
 
 help:
 	@echo 'make demo [PORT=8000]   a Crisp in the box and crispsync, side by side, with nothing to configure'
@@ -14,6 +14,7 @@ help:
 	@echo 'make test [ARGS=...]    the whole suite, on SQLite and PostgreSQL'
 	@echo 'make check              format, lint, types, import direction, migrations, lock file'
 	@echo 'make bench              the benchmarks'
+	@echo 'make screenshots        every page of a demo, light and dark, wide and narrow, into screenshots/'
 	@echo 'make setup              .venv with the locked dependencies (the others do this first)'
 	@echo 'make clean              remove what the commands above made, except .venv and data/'
 
@@ -46,6 +47,9 @@ check: setup
 
 bench: setup
 	@exec .venv/bin/python -m pytest -p no:xdist -s tests/bench $(ARGS)
+
+screenshots: setup
+	@exec .venv/bin/python scripts/screenshots.py
 
 clean:
 	rm -rf .coverage .coverage.* htmlcov dist build screenshots
