@@ -14,6 +14,7 @@ from app.conversations.tables import (
 )
 from app.crisp.tables import quota_pauses, quota_usage
 from app.db.base import metadata
+from app.db.changes import change_batches, change_counters
 from app.imports.tables import imports
 from app.sync.tables import sync_failures, sync_runs
 from app.webhooks.tables import inbox_events
@@ -21,6 +22,8 @@ from app.websites.tables import websites
 
 __all__ = [
     "audit_log",
+    "change_batches",
+    "change_counters",
     "companies",
     "company_aliases",
     "contact_companies",

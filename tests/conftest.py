@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.fixtures.databases",
     "tests.fixtures.program",
     "tests.fixtures.browser",
+    "tests.fixtures.told",
 ]
 
 BROWSER_FIXTURES = {"browser", "page"}

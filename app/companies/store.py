@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.db.base import StoredRow, new_id
+from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows, upsert
 from app.records import CompanyRef, fold_for_search, normal_company_name
 
@@ -37,6 +38,7 @@ async def resolve_companies(
     # Domains first: they may take over a company known by name, which a bare name then finds.
     ordered = sorted(namings, key=lambda n: (n.company.domain is None, n.named_ms, n.company.key))
     owners = await _owners(connection, website_id, ordered)
+    known_aliases = set(owners)
     known = await _known(connection, website_id, set(owners.values()))
     made: dict[str, Row] = {}
     renamed: dict[str, Row] = {}
@@ -62,6 +64,8 @@ async def resolve_companies(
         key=("website_id", "id"),
     )
     await _keep_aliases(connection, website_id, owners)
+    named = {company_id for alias, company_id in owners.items() if alias not in known_aliases}
+    note_changes(connection, "company", website_id, sorted(named))
     return {naming.company.key: owners[naming.company.key] for naming in ordered}
 
 
@@ -174,7 +178,8 @@ async def _keep_aliases(
         {"website_id": website_id, "kind": kind, "value": value, "company_id": company_id}
         for (kind, value), company_id in sorted(owners.items())
     ]
-    await upsert(connection, company_aliases, rows, key=("website_id", "kind", "value"), update=())
+    key = ("website_id", "kind", "value")
+    await upsert(connection, company_aliases, rows, key=key, update=(), quiet=True)
 
 
 @dataclass(frozen=True, slots=True)

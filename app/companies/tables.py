@@ -11,7 +11,7 @@ from sqlalchemy import (
     Text,
 )
 
-from app.db.base import BigInt, Flag, Json, UtcDateTime, website_table
+from app.db.base import BigInt, Flag, Json, Told, UtcDateTime, website_table
 
 companies = website_table(
     "companies",
@@ -27,6 +27,7 @@ companies = website_table(
     PrimaryKeyConstraint("website_id", "id"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Index(None, "website_id", "name", "id"),
+    told=Told("company", ("id",), frozenset({"updated_at", "search", "named_ms"})),
 )
 
 company_aliases = website_table(
@@ -40,6 +41,7 @@ company_aliases = website_table(
     ),
     Index(None, "website_id", "company_id"),
     CheckConstraint("kind IN ('domain', 'name')", name="kind"),
+    told=Told("company", ("company_id",)),
 )
 
 contact_companies = website_table(
@@ -62,4 +64,5 @@ contact_companies = website_table(
     ),
     Index(None, "website_id", "contact_id"),
     Index(None, "website_id", "company_id"),
+    told=Told("membership", ("id",)),
 )

@@ -13,7 +13,25 @@ from sqlalchemy import (
 )
 from sqlalchemy import UniqueConstraint as Unique
 
-from app.db.base import BigInt, Flag, Json, UtcDateTime, website_table
+from app.db.base import BigInt, Flag, Json, Told, UtcDateTime, website_table
+
+_UNSEEN = frozenset(
+    {
+        "updated_at",
+        "search",
+        "crisp_fields",
+        "segment_sources",
+        "crisp_raw",
+        "version_ms",
+        "observed_ms",
+        "seen_ms",
+        "removed_observed_ms",
+        "direct_ms",
+        "field_versions",
+        "refresh_due_ms",
+        "refresh_hint_ms",
+    }
+)
 
 contacts = website_table(
     "contacts",
@@ -58,6 +76,7 @@ contacts = website_table(
         postgresql_where=text("refresh_due_ms IS NOT NULL"),
     ),
     CheckConstraint("source IN ('crisp', 'csv', 'api', 'manual')", name="source"),
+    told=Told("contact", ("id",), _UNSEEN),
 )
 
 contact_emails = website_table(
@@ -71,4 +90,5 @@ contact_emails = website_table(
         ["website_id", "contact_id"], ["contacts.website_id", "contacts.id"], ondelete="CASCADE"
     ),
     Index(None, "website_id", "contact_id"),
+    told=Told("contact", ("contact_id",)),
 )

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.conversations.merge import COMPARED, merge_conversation
 from app.conversations.tables import conversations, operators
 from app.db.base import StoredRow
+from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows, upsert
 from app.records import ConversationRecord, OperatorRecord, conversation_id
 
@@ -112,7 +113,7 @@ async def write_operators(
         key=("website_id", "user_id"),
         update=("name", "email", "role"),
     )
-    await connection.execute(
+    renamed = await connection.execute(
         update(conversations)
         .where(
             conversations.c.website_id == website_id,
@@ -121,4 +122,6 @@ async def write_operators(
             conversations.c.assigned_to.is_distinct_from(operators.c.name),
         )
         .values(assigned_to=operators.c.name)
+        .returning(conversations.c.id)
     )
+    note_changes(connection, "conversation", website_id, sorted(renamed.scalars()))

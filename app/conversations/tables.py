@@ -15,7 +15,39 @@ from sqlalchemy import (
 )
 from sqlalchemy import UniqueConstraint as Unique
 
-from app.db.base import BigInt, Flag, Json, UtcDateTime, website_table
+from app.db.base import BigInt, Flag, Json, Told, UtcDateTime, website_table
+
+_UNSEEN = frozenset(
+    {
+        "search",
+        "raw",
+        "version_ms",
+        "observed_ms",
+        "seen_ms",
+        "removed_observed_ms",
+        "direct_ms",
+        "field_versions",
+        "refresh_due_ms",
+        "refresh_hint_ms",
+        "last_fingerprint",
+        "messages_due",
+        "messages_complete",
+        "messages_version_ms",
+        "messages_fingerprint",
+        "messages_back_to_ms",
+        "messages_read_to_ms",
+    }
+)
+_UNSEEN_OF_MESSAGES = frozenset(
+    {
+        "sender_id",
+        "origin",
+        "raw",
+        "version_ms",
+        "observed_ms",
+        "removed_observed_ms",
+    }
+)
 
 conversations = website_table(
     "conversations",
@@ -111,6 +143,7 @@ conversations = website_table(
     ),
     CheckConstraint("status IN ('pending', 'unresolved', 'resolved')", name="status"),
     CheckConstraint("match_rule IN ('people_id', 'email', 'manual')", name="match_rule"),
+    told=Told("conversation", ("id",), _UNSEEN),
 )
 
 link_decisions = website_table(
@@ -127,6 +160,7 @@ link_decisions = website_table(
         ondelete="CASCADE",
     ),
     CheckConstraint("decision IN ('pin', 'deny')", name="decision"),
+    told=Told("link", ("conversation_id",)),
 )
 
 conversation_companies = website_table(
@@ -143,6 +177,7 @@ conversation_companies = website_table(
         ["website_id", "company_id"], ["companies.website_id", "companies.id"], ondelete="CASCADE"
     ),
     Index(None, "website_id", "company_id"),
+    told=Told("link", ("conversation_id",)),
 )
 
 messages = website_table(
@@ -173,6 +208,7 @@ messages = website_table(
         ondelete="CASCADE",
     ),
     CheckConstraint("direction IN ('inbound', 'outbound', 'internal')", name="direction"),
+    told=Told("message", ("conversation_id", "fingerprint"), _UNSEEN_OF_MESSAGES),
 )
 
 operators = website_table(

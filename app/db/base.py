@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import orjson
 from sqlalchemy import (
@@ -124,7 +125,25 @@ def dump_json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def website_table(name: str, *items: SchemaItem) -> Table:
+ChangeKind: TypeAlias = Literal[
+    "company", "contact", "membership", "conversation", "link", "message"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How the change feed tells that a row of a table was written (app/db/changes.py).
+
+    `kind` and `key`: what changed, and the columns that name it. `unseen`: columns whose change is
+    nobody's news.
+    """
+
+    kind: ChangeKind
+    key: tuple[str, ...]
+    unseen: frozenset[str] = frozenset()
+
+
+def website_table(name: str, *items: SchemaItem, told: Told | None = None) -> Table:
     """A table of the mission: its first column is `website_id`, and so is the first of each of its keys.
 
     The schema can then be distributed by website without a change (docs/why.md).
@@ -134,6 +153,7 @@ def website_table(name: str, *items: SchemaItem) -> Table:
         metadata,
         Column("website_id", Text, nullable=False),
         *items,
+        info={} if told is None else {"told": told},
         sqlite_strict=True,
     )
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.db.base import dump_json
+from app.db.changes import watch_commits
 from app.db.sqlstate import is_transient
 from app.db.words import keep_words
 from app.errors import DatabaseAway, Refused
@@ -148,10 +149,11 @@ def make_folder(file: Path) -> None:
 def open_database(raw_url: str, pool_size: int = 5) -> Database:
     url = normal_url(raw_url)
     file = sqlite_file(url)
-    if file is None:
-        return Database(_open_postgres(url, pool_size))
-    make_folder(file)
-    return Database(_open_sqlite(url, pool_size))
+    if file is not None:
+        make_folder(file)
+    engine = _open_postgres(url, pool_size) if file is None else _open_sqlite(url, pool_size)
+    watch_commits(engine.sync_engine)
+    return Database(engine)
 
 
 def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:

@@ -34,7 +34,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.base import dump_json, sqlite_value
+from app.db.base import Told, dump_json, sqlite_value
+from app.db.changes import note_changes
 
 Row = dict[str, Any]
 
@@ -93,10 +94,12 @@ async def upsert(
     key: Sequence[str],
     update: Sequence[str] = (),
     merge: Merge | None = None,
+    quiet: bool = False,
 ) -> None:
     """Insert `rows`; of those whose key exists change the columns `update`, or what `merge` says.
 
-    All rows have the same keys; give each key once (`newest_by_key`).
+    All rows have the same keys; give each key once (`newest_by_key`). The change feed is told of all
+    of them, unless `quiet`: the caller then notes those that really changed.
     """
     if not rows:
         return
@@ -104,6 +107,20 @@ async def upsert(
     change = merge or Merge(update=tuple(update))
     statement = _upsert(connection.dialect.name, table, names, tuple(key), change)
     await _execute_rows(connection, table, statement, names, rows)
+    if not quiet:
+        _tell(connection, table, rows)
+
+
+def _tell(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
+    told: Told | None = table.info.get("told")
+    if told is None or told.unseen.issuperset(set(rows[0]) - {"website_id", *told.key}):
+        return
+    by_website: dict[str, list[Any]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in told.key)
+        by_website.setdefault(row["website_id"], []).append(key if len(key) > 1 else key[0])
+    for website_id, keys in by_website.items():
+        note_changes(connection, told.kind, website_id, keys)
 
 
 @lru_cache(maxsize=256)
@@ -156,12 +173,16 @@ async def update_rows(
     key: Sequence[str],
     also: Also | None = None,
 ) -> None:
-    """Set every column of `rows` other than the key, and what `also` says, on the rows with that key."""
+    """Set every column of `rows` other than the key, and what `also` says, on the rows with that key.
+
+    The change feed is told of all of them, unless only columns are set that nobody sees.
+    """
     if not rows:
         return
     names = tuple(rows[0])
     statement = _update(connection.dialect.name, table, names, tuple(key), also)
     await _execute_rows(connection, table, statement, names, rows)
+    _tell(connection, table, rows)
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import now
 from app.contacts.tables import contact_emails
 from app.conversations.tables import conversations
+from app.db.changes import note_changes
 from app.matching.statements import (
     depending_on_time,
     link_companies,
@@ -107,4 +108,5 @@ async def _execute(
     connection: AsyncConnection, statement: Any, website_id: str, ids: list[str] | None = None
 ) -> None:
     values: dict[str, Any] = {"website": website_id, "matched_at": now()}
-    await connection.execute(statement, values if ids is None else {**values, "ids": ids})
+    changed = await connection.execute(statement, values if ids is None else {**values, "ids": ids})
+    note_changes(connection, "link", website_id, changed.scalars())

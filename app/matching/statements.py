@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
-    Update,
     and_,
     bindparam,
     case,
@@ -35,8 +34,11 @@ def _scope(*, whole: bool) -> ColumnElement[bool]:
 
 
 @cache
-def link_contacts(*, whole: bool) -> Update:
-    """Write each conversation's contact and why, where that differs from what is stored."""
+def link_contacts(*, whole: bool) -> Any:
+    """Write each conversation's contact and why, where that differs from what is stored.
+
+    This and the next two return the ids of the conversations whose link changed.
+    """
     found = matches(WEBSITE, _scope(whole=whole)).subquery("found")
     pairs = {
         "contact_id": found.c.contact_id,
@@ -60,6 +62,7 @@ def link_contacts(*, whole: bool) -> Update:
                 (found.c.contact_id.is_not(None), bindparam("matched_at", type_=UtcDateTime())),
             ),
         )
+        .returning(conversations.c.id)
     )
 
 
@@ -69,15 +72,19 @@ def unlink_companies(_dialect: str, *, whole: bool) -> Any:
     in_scope = select(conversations.c.id).where(
         conversations.c.website_id == WEBSITE, _scope(whole=whole)
     )
-    return delete(conversation_companies).where(
-        conversation_companies.c.website_id == WEBSITE,
-        conversation_companies.c.conversation_id.in_(in_scope),
-        ~exists().where(
-            conversations.c.website_id == WEBSITE,
-            conversations.c.id == conversation_companies.c.conversation_id,
-            contact_companies.c.company_id == conversation_companies.c.company_id,
-            *_covered(),
-        ),
+    return (
+        delete(conversation_companies)
+        .where(
+            conversation_companies.c.website_id == WEBSITE,
+            conversation_companies.c.conversation_id.in_(in_scope),
+            ~exists().where(
+                conversations.c.website_id == WEBSITE,
+                conversations.c.id == conversation_companies.c.conversation_id,
+                contact_companies.c.company_id == conversation_companies.c.company_id,
+                *_covered(),
+            ),
+        )
+        .returning(conversation_companies.c.conversation_id)
     )
 
 
@@ -92,6 +99,7 @@ def link_companies(dialect: str, *, whole: bool) -> Any:
         insert(conversation_companies)
         .from_select(["website_id", "conversation_id", "company_id"], wanted)
         .on_conflict_do_nothing()
+        .returning(conversation_companies.c.conversation_id)
     )
 
 

@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now, to_ms
 from app.contacts.tables import contacts
+from app.conversations.progress import write_progress
 from app.conversations.refresh import find_incomplete
 from app.conversations.tables import conversations
-from app.conversations.threads import MessageRemoval, write_progress
+from app.conversations.threads import MessageRemoval
 from app.crisp import translate
 from app.crisp.budget import QuotaPause
 from app.crisp.client import Answer, CrispClient, refuse_path_part

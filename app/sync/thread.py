@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from app.clock import iso_ms
-from app.conversations.threads import MessageRemoval, ThreadProgress
+from app.conversations.progress import ThreadProgress
+from app.conversations.threads import MessageRemoval
 from app.crisp import translate
 from app.crisp.client import Answer, refuse_path_part
 from app.crisp.thread_paging import ThreadBatch, walk_thread

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.conversations.progress import write_progress
 from app.conversations.tables import conversations
-from app.conversations.threads import write_progress
 from app.crisp.client import refuse_path_part
 from app.crisp.errors import Circular, Gone, Permanent
 from app.db.base import StoredRow

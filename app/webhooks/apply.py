@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.contacts.refresh import look_at_contacts
+from app.conversations.progress import read_again
 from app.conversations.refresh import look_at_conversations, look_at_incomplete
-from app.conversations.threads import read_again
 from app.crisp.hook_events import INSTALLATION, Unusable
 from app.db.base import StoredRow
 from app.db.session import Database

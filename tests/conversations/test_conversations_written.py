@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from app.conversations.merge import overlay
+from app.conversations.progress import ThreadProgress, write_progress
 from app.conversations.store import write_operators
 from app.conversations.tables import conversations, messages, operators
-from app.conversations.threads import ThreadProgress, write_progress
 from app.records import ConversationRecord, MessageRecord, OperatorRecord, conversation_id
 from tests.ingesting import connected, moment, ms, payload, person, said, talk
 

@@ -1,0 +1,155 @@
+"""How far reading a conversation's messages has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import from_ms
+from app.conversations.tables import conversations, messages
+from app.conversations.threads import is_one_of
+from app.db.upsert import Row, update_rows
+from app.records import MESSAGE_SETTLE_MS, MessageRecord, conversation_id
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadProgress:
+    """How far a thread was read, and the state of the conversation that it was read for.
+
+    `back_to_ms` is where to go on reading backwards; None when its start was reached. `read_to_ms`
+    is the time of the newest message that was read: everything before it is known, once the start
+    was reached, which is not true of what hooks told. `asked_ms` is when the reading began;
+    an `unsettled` thread is read again, since Crisp may not have shown its latest state.
+    """
+
+    session_id: str
+    version_ms: int
+    fingerprint: int | None
+    back_to_ms: int | None
+    read_to_ms: int | None = None
+    asked_ms: int | None = None
+    unsettled: bool = False
+
+
+async def write_progress(
+    connection: AsyncConnection, website_id: str, progress: Sequence[ThreadProgress]
+) -> set[str]:
+    """A finished thread is no longer due, unless the conversation moved while it was read.
+
+    Of several parts of one thread the last in `progress` counts. Returns the ids of the
+    conversations that stay due because they are unsettled: to be read later, not at once.
+    """
+    last = {conversation_id(website_id, thread.session_id): thread for thread in progress}
+    unsettled = await _find_unsettled(connection, website_id, last)
+    rows: list[Row] = [
+        {
+            "website_id": website_id,
+            "id": own_id,
+            "messages_version_ms": None if own_id in unsettled else thread.version_ms,
+            "messages_fingerprint": thread.fingerprint,
+            "messages_back_to_ms": thread.back_to_ms,
+            "messages_complete": thread.back_to_ms is None,
+            "messages_read_to_ms": thread.read_to_ms,
+        }
+        for own_id, thread in sorted(last.items())
+    ]
+    await update_rows(
+        connection, conversations, rows, key=("website_id", "id"), also=_end_of_being_due
+    )
+    return unsettled
+
+
+def _end_of_being_due(told: Mapping[str, ColumnElement[Any]]) -> dict[str, ColumnElement[Any]]:
+    """Due no more, if the conversation is still the one that its thread was read for."""
+    is_read = and_(
+        told["messages_complete"], conversations.c.version_ms == told["messages_version_ms"]
+    )
+    return {"messages_due": case((is_read, false()), else_=conversations.c.messages_due)}
+
+
+async def _find_unsettled(
+    connection: AsyncConnection, website_id: str, threads: Mapping[str, ThreadProgress]
+) -> set[str]:
+    """Conversations in which a hook told of an edit so shortly before the reading that it won against
+    what was read: a later edit whose hook was lost may be hidden by it, so they are read again.
+    """
+    asked = [thread.asked_ms for thread in threads.values() if thread.asked_ms is not None]
+    found = {own_id for own_id, thread in threads.items() if thread.unsettled}
+    if not asked:
+        return found
+    settled_ms = min(asked) - MESSAGE_SETTLE_MS
+    rows = await connection.execute(
+        _edited_late(),
+        {
+            "website": website_id,
+            "conversations": sorted(threads),
+            "settled": from_ms(settled_ms),
+            "settled_ms": settled_ms,
+        },
+    )
+    return found | {row.conversation_id for row in rows}
+
+
+@cache
+def _edited_late() -> Select[Any]:
+    same = (conversations.c.website_id == messages.c.website_id) & (
+        conversations.c.id == messages.c.conversation_id
+    )
+    return (
+        select(messages.c.conversation_id)
+        .join(conversations, same)
+        .where(
+            conversations.c.website_id == bindparam("website"),
+            is_one_of(conversations.c.id),
+            conversations.c.crisp_updated_at > bindparam("settled"),
+            messages.c.edited_at.is_not(None),
+            messages.c.version_ms > bindparam("settled_ms"),
+        )
+        .distinct()
+    )
+
+
+async def read_again(
+    connection: AsyncConnection, website_id: str, told: Sequence[MessageRecord]
+) -> None:
+    """Before messages that hooks told are written: threads that were read since one of them was sent,
+    and did not show it, are due again. It may have been removed before they were read.
+    """
+    sent = {(conversation_id(website_id, m.session_id), m.fingerprint): m.sent_at for m in told}
+    rows = await connection.execute(
+        select(conversations.c.id, conversations.c.messages_version_ms).where(
+            conversations.c.website_id == website_id,
+            conversations.c.id.in_(sorted({own_id for own_id, _ in sent})),
+            conversations.c.messages_version_ms.is_not(None),
+        )
+    )
+    read_to = {row.id: from_ms(row.messages_version_ms) for row in rows}
+    late = sorted(
+        key
+        for key, sent_at in sent.items()
+        if sent_at is not None and (read := read_to.get(key[0])) is not None and sent_at <= read
+    )
+    if not late:
+        return
+    stored = await connection.execute(
+        select(messages.c.conversation_id, messages.c.fingerprint).where(
+            messages.c.website_id == website_id,
+            tuple_(messages.c.conversation_id, messages.c.fingerprint).in_(late),
+        )
+    )
+    known = {(row.conversation_id, row.fingerprint) for row in stored}
+    unshown = sorted({own_id for own_id, fingerprint in late if (own_id, fingerprint) not in known})
+    await connection.execute(
+        update(conversations)
+        .where(
+            conversations.c.website_id == website_id,
+            conversations.c.id.in_(unshown),
+            conversations.c.deleted_at.is_(None),
+        )
+        .values(messages_version_ms=None, messages_due=True)
+    )
