@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.accounts.tables import audit_log
 from app.companies.tables import companies, company_aliases, contact_companies
-from app.contacts.tables import contact_emails, contacts
+from app.contacts.tables import contact_emails, contacts, custom_attributes
 from app.conversations.tables import (
     conversation_companies,
     conversations,
@@ -15,7 +15,7 @@ from app.conversations.tables import (
 from app.crisp.tables import quota_pauses, quota_usage
 from app.db.base import metadata
 from app.db.changes import change_batches, change_counters
-from app.imports.tables import imports
+from app.imports.tables import import_companies, import_mappings, import_rows, imports
 from app.sync.tables import sync_failures, sync_runs
 from app.webhooks.tables import inbox_events
 from app.websites.tables import websites
@@ -31,6 +31,10 @@ __all__ = [
     "contacts",
     "conversation_companies",
     "conversations",
+    "custom_attributes",
+    "import_companies",
+    "import_mappings",
+    "import_rows",
     "imports",
     "inbox_events",
     "link_decisions",

@@ -10,6 +10,7 @@ from datetime import datetime
 from app import clock
 from app.contacts.mapping import COLUMNS, COMPUTED, apply, map_fields, with_computed
 from app.contacts.segments import replace_own
+from app.contacts.sources import without
 from app.db.base import StoredRow, new_id
 from app.db.upsert import Row
 from app.records import ContactRecord, Fields, fold_for_search, is_removed, rank_of
@@ -36,7 +37,8 @@ def merge_contact(
     changed = [p for p in {**before, **fields} if before.get(p) != fields.get(p)]
     columns: Fields = {name: getattr(row, name, None) for name in COLUMNS}
     attributes: Fields = dict(row.attributes) if row is not None else {}
-    apply(map_fields(mapping, fields, changed), columns, attributes)
+    written = map_fields(mapping, fields, changed)
+    apply(written, columns, attributes)
     sources = row.segment_sources if row is not None else {}
     if _SEGMENTS in registers.values:
         sources = replace_own(sources, "crisp", registers.values[_SEGMENTS])
@@ -49,6 +51,7 @@ def merge_contact(
         "attributes": attributes,
         "segments": sorted(sources),
         "segment_sources": sources,
+        "field_sources": without(row.field_sources if row is not None else {}, written),
         "source": row.source if row is not None else "crisp",
         "deleted_at": _deleted_at(row, merged),
         "created_at": row.created_at if row is not None else moment,

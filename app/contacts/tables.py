@@ -53,6 +53,8 @@ contacts = website_table(
     # Crisp's side of the contact: fields as last seen (SPEC D7), the raw profile, how new they are.
     Column("crisp_fields", Json, nullable=False),
     Column("segment_sources", Json, nullable=False),
+    # Which of the fields something other than Crisp wrote last, and when (app/contacts/sources.py).
+    Column("field_sources", Json, nullable=False, server_default=text("'{}'")),
     Column("crisp_raw", Json),
     Column("version_ms", BigInt, nullable=False),
     Column("observed_ms", BigInt, nullable=False),
@@ -91,4 +93,20 @@ contact_emails = website_table(
     ),
     Index(None, "website_id", "contact_id"),
     told=Told("contact", ("contact_id",)),
+)
+
+# What custom attributes hold (SPEC I3). One that Crisp sends needs no row here.
+custom_attributes = website_table(
+    "custom_attributes",
+    Column("key", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("choices", Json, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("website_id", "key"),
+    ForeignKeyConstraint(["website_id"], ["websites.id"]),
+    CheckConstraint(
+        "type IN ('text', 'integer', 'decimal', 'date', 'yes_no', 'choice', 'multi_choice')",
+        name="type",
+    ),
 )

@@ -1,8 +1,4 @@
-"""The right to work on a run: claimed for a while, proved in every transaction, given back.
-
-A claim is worth only as long as its epoch is the newest: whoever lost it writes nothing, however
-late it wakes up (FAILURES case 34). Leases are on the database's clock.
-"""
+"""The right to work on a run: claimed for a while, proved in every transaction, given back (app/db/leases.py)."""
 
 from __future__ import annotations
 
@@ -11,20 +7,19 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, bindparam, exists, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, exists, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app import clock
+from app.db.leases import LeaseLost, database_ms, lease_values, lock_oldest
 from app.db.session import Database
-from app.db.upsert import db_now_ms, lock_key, now_ms_of
+from app.db.upsert import now_ms_of
 from app.sync.runs import Asked, Kind, one_run
 from app.sync.tables import sync_runs
 from app.websites.tables import websites
 
-
-class LeaseLost(Exception):  # said to the own process only, it is no error of the run
-    """Somebody else has the run, or the website is no longer connected; nothing was written."""
+__all__ = ["Claim", "LeaseLost", "claim", "fence", "finish", "release"]
 
 
 @dataclass(slots=True)
@@ -53,7 +48,7 @@ async def claim(
     """
 
     async def work(connection: AsyncConnection) -> Claim | None:
-        now_ms = int(await connection.scalar(select(db_now_ms(connection))) or 0)
+        now_ms = await database_ms(connection)
         row = await _next_run(connection, now_ms, run_id)
         if row is None:
             return None
@@ -63,9 +58,7 @@ async def claim(
                 error=None,
                 resume_at=None,
                 started_at=row.started_at or clock.now(),
-                lease_owner=owner,
-                lease_epoch=row.lease_epoch + 1,
-                lease_until_ms=now_ms + round(lease_seconds * 1000),
+                **lease_values(row, owner, now_ms, round(lease_seconds * 1000)),
             )
         )
         return Claim(
@@ -98,13 +91,10 @@ async def _next_run(connection: AsyncConnection, now_ms: int, run_id: str | None
         and_(sync_runs.c.state == "running", sync_runs.c.lease_until_ms <= now_ms),
         and_(sync_runs.c.state == "paused", sync_runs.c.resume_at <= clock.now()),
     )
-    query = select(sync_runs).where(waits, ~busy).order_by(sync_runs.c.created_at).limit(1)
+    wanted = and_(waits, ~busy)
     if run_id is not None:
-        query = query.where(sync_runs.c.id == run_id)
-    if connection.dialect.name != "sqlite":
-        query = query.with_for_update(skip_locked=True, of=sync_runs)
-        await lock_key(connection, "claim a run")
-    return (await connection.execute(query)).one_or_none()
+        wanted = and_(wanted, sync_runs.c.id == run_id)
+    return await lock_oldest(connection, sync_runs, wanted, "claim a run")
 
 
 async def fence(
