@@ -6,13 +6,13 @@ so that a busy one starves nobody (FAILURES case 24).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -41,6 +41,8 @@ from app.websites.rules import WebsiteRules, find_rules, lock_website
 log = structlog.get_logger()
 
 BATCH = 1_000
+BATCH_BYTES = 8_000_000
+"""A thousand bodies of the largest size would be a gigabyte at once; usual ones take 1.5 KB."""
 Outcome = Literal["done", "ignored", "dead", "parked"]
 
 
@@ -88,7 +90,7 @@ async def find_waiting(connection: AsyncConnection) -> list[str | None]:
 
 
 async def apply_batch(db: Database, website_id: str | None) -> int:
-    """The oldest hooks of one website, at most BATCH of them; how many."""
+    """The oldest hooks of one website, at most BATCH of them or BATCH_BYTES; how many."""
     try:
         return await db.transact(lambda connection: _apply(connection, website_id, together=True))
     except BAD_VALUES as error:
@@ -112,18 +114,35 @@ async def _apply(connection: AsyncConnection, website_id: str | None, *, togethe
 
 
 async def _oldest(connection: AsyncConnection, website_id: str | None) -> Sequence[StoredRow]:
-    rows = await connection.execute(
-        select(inbox_events)
-        .where(
-            IS_NEW,
-            inbox_events.c.website_id == website_id
-            if website_id is not None
-            else inbox_events.c.website_id.is_(None),
-        )
-        .order_by(inbox_events.c.received_at)
+    whose = (
+        inbox_events.c.website_id == website_id
+        if website_id is not None
+        else inbox_events.c.website_id.is_(None)
+    )
+    sizes = await connection.execute(
+        select(inbox_events.c.id, func.length(inbox_events.c.body).label("bytes"))
+        .where(IS_NEW, whose)
+        .order_by(inbox_events.c.received_at, inbox_events.c.id)
         .limit(BATCH)
     )
+    rows = await connection.execute(
+        select(inbox_events)
+        .where(inbox_events.c.id.in_(_as_many_as_fit(sizes)))
+        .order_by(inbox_events.c.received_at, inbox_events.c.id)
+    )
     return rows.all()
+
+
+def _as_many_as_fit(sizes: Iterable[StoredRow]) -> list[str]:
+    """The ids of the first ones whose bodies take BATCH_BYTES together, and of one at least."""
+    chosen: list[str] = []
+    total = 0
+    for row in sizes:
+        total += row.bytes or 0
+        if chosen and total > BATCH_BYTES:
+            break
+        chosen.append(row.id)
+    return chosen
 
 
 async def _take(
