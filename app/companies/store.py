@@ -14,6 +14,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.companies.absorb import absorb
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
@@ -42,6 +43,7 @@ async def resolve_companies(
     known = await _known(connection, website_id, set(owners.values()))
     made: dict[str, Row] = {}
     renamed: dict[str, Row] = {}
+    absorbed: dict[str, str] = {}
     for naming in ordered:
         company_id = _find(naming.company, owners, known, made | renamed)
         if company_id is None:
@@ -50,6 +52,10 @@ async def resolve_companies(
             _rename(website_id, company_id, naming, known.get(company_id), made, renamed)
         for alias in _aliases(naming.company):
             owners.setdefault(alias, company_id)
+        namesake = _known_by_name_alone(naming.company, company_id, owners, known, made | renamed)
+        if namesake is not None:
+            absorbed[namesake] = company_id
+            owners.update({a: company_id for a, owner in owners.items() if owner == namesake})
     await upsert(
         connection,
         companies,
@@ -63,6 +69,7 @@ async def resolve_companies(
         sorted(renamed.values(), key=lambda row: str(row["id"])),
         key=("website_id", "id"),
     )
+    await absorb(connection, website_id, absorbed)
     await _keep_aliases(connection, website_id, owners)
     named = {company_id for alias, company_id in owners.items() if alias not in known_aliases}
     note_changes(connection, "company", website_id, sorted(named))
@@ -113,10 +120,32 @@ def _find(
     if found is not None or company.domain is None or not company.name:
         return found
     namesake = owners.get(("name", normal_company_name(company.name)))
-    if namesake is None:
+    return namesake if namesake and _domain_of(namesake, known, written) is None else None
+
+
+def _known_by_name_alone(
+    company: CompanyRef,
+    company_id: str,
+    owners: Mapping[Alias, str],
+    known: Mapping[str, StoredRow],
+    written: Mapping[str, Row],
+) -> str | None:
+    """Another company, known by this name alone until now, where the domain says which one it is."""
+    if company.domain is None or not company.name:
         return None
-    taken = written[namesake]["domain"] if namesake in written else known[namesake].domain
-    return namesake if taken is None else None
+    namesake = owners[("name", normal_company_name(company.name))]
+    if namesake == company_id or _domain_of(namesake, known, written) is not None:
+        return None
+    return namesake
+
+
+def _domain_of(
+    company_id: str, known: Mapping[str, StoredRow], written: Mapping[str, Row]
+) -> str | None:
+    domain: str | None = (
+        written[company_id]["domain"] if company_id in written else known[company_id].domain
+    )
+    return domain
 
 
 def _make(website_id: str, naming: Naming, made: dict[str, Row]) -> str:

@@ -6,7 +6,6 @@ a few pages at a time, since there is no query for changed ones (SPEC S2).
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,27 +16,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.contacts.tables import contacts
-from app.crisp import translate
-from app.crisp.client import refuse_path_part
-from app.crisp.errors import CrispError, Gone
+from app.crisp.errors import CrispError
 from app.crisp.paging import (
     CONFIRM_EMPTY,
     PER_PAGE,
     Fetch,
-    Page,
     Search,
     ask_next,
-    end_when_gone,
-    end_when_refused,
     list_walk,
     walk_list,
 )
-from app.records import Batch, ContactRecord, Rejected
-from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, Step, split_rejected
+from app.records import Batch
+from app.sync.people_pages import fetch_people, save_people
+from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, Step
+from app.sync.windows import begin, go_on, walk_windows
 from app.websites.tables import websites
 
 REREAD_EVERY = timedelta(hours=24)
 RUNS_PER_REREAD = 96
+_HOW_FAR = ("walk", "windows", "newest")
 TRIES_FOR_COMPLETENESS = 2
 
 
@@ -65,7 +62,7 @@ async def pull_all_people(pull: Pull) -> None:
             met = await _count_met(pull, state["began_ms"])
             pull.suspect(f"Crisp counts {state['total']} people, {met} could be read")
             break
-        del state["walk"], state["newest"]
+        state = {key: value for key, value in state.items() if key not in _HOW_FAR}
     await pull.save(
         Batch(pull.website_id),
         _read_to(pull, state["to_ms"], reread=True),
@@ -95,44 +92,6 @@ async def pull_new_people(pull: Pull) -> None:
     )
 
 
-def fetch_people(pull: Pull, from_ms: int | None, to_ms: int | None) -> Fetch:
-    params: dict[str, str | int] = {
-        "per_page": PER_PAGE,
-        "sort_field": "created_at",
-        "sort_order": "descending",
-    }
-    if from_ms:
-        params["filter_date_start"] = clock.iso_ms(from_ms)
-    if to_ms:
-        params["filter_date_end"] = clock.iso_ms(to_ms)
-    fetch = end_when_gone(lambda number: pull.get_page("people/profiles", number, params))
-    return end_when_refused(fetch)
-
-
-async def save_people(
-    pull: Pull,
-    page: Page,
-    *also: Step,
-    direct: bool = False,
-    checkpoint: Mapping[str, Any] | None = None,
-    counted: int | None = None,
-) -> None:
-    """`counted` where a page's rows do not all count, or do not count for the first time."""
-    records, rejected = split_rejected(
-        [translate.contact(item, page.asked_ms, direct=direct) for item in page.items]
-    )
-    if pull.rules.import_custom_data:
-        records, failed = await _with_custom_data(pull, records)
-        rejected += failed
-    await pull.save(
-        Batch(pull.website_id, contacts=records),
-        *also,
-        rejected=rejected,
-        checkpoint=checkpoint,
-        counts={"people_done": len(records) if counted is None else counted},
-    )
-
-
 async def _walk(pull: Pull, state: dict[str, Any]) -> None:
     """Last page to first; `state["walk"]` is how far it is."""
     fetch = fetch_people(pull, state.get("from_ms"), state["to_ms"])
@@ -146,6 +105,31 @@ async def _walk(pull: Pull, state: dict[str, Any]) -> None:
             pull.claim.counts["people_total"] = total
         await save_people(pull, page, checkpoint={"people": dict(state)}, counted=walk.rows - rows)
         rows = walk.rows
+    if walk.search.promises_more and await _may_be_short(pull, state):
+        await _walk_windows(pull, state)
+
+
+async def _may_be_short(pull: Pull, state: Mapping[str, Any]) -> bool:
+    return state["total"] is None or await _is_short(pull, state)
+
+
+async def _walk_windows(pull: Pull, state: dict[str, Any]) -> None:
+    """Behind a limit on pages: the list in windows of creation time (FAILURES case 42)."""
+    stored = state.get("windows")
+    windows = go_on(stored) if stored else begin(state.get("from_ms") or 0, state["to_ms"])
+    listed = windows.listed
+
+    def fetching(from_ms: int, to_ms: int) -> Fetch:
+        return fetch_people(pull, from_ms, to_ms)
+
+    async for page, _state in walk_windows(windows, fetching, by="created_at"):
+        state["windows"] = windows.as_json()
+        await save_people(
+            pull, page, checkpoint={"people": dict(state)}, counted=windows.listed - listed
+        )
+        listed = windows.listed
+    if windows.unreachable_ms is not None:
+        pull.suspect("Crisp promised more people than it showed")
 
 
 async def _pull_newest(pull: Pull, state: dict[str, Any], confirm: int) -> None:
@@ -210,28 +194,6 @@ def _remember(pull: Pull, state: Mapping[str, Any]) -> Step:
         )
 
     return work
-
-
-async def _with_custom_data(
-    pull: Pull, records: list[ContactRecord]
-) -> tuple[list[ContactRecord], list[Rejected]]:
-    """One request a person, so only where it is switched on (SPEC C6)."""
-
-    async def one(record: ContactRecord) -> ContactRecord | Rejected:
-        try:
-            answer = await pull.get(f"people/data/{refuse_path_part(record.people_id)}")
-        except Gone:
-            return record
-        except CrispError as error:
-            if error.reason or error.status:
-                return Rejected("contact", record.people_id, error.message)
-            raise
-        data = translate.custom_data(answer.data)
-        return ContactRecord(
-            record.people_id, record.fields, record.raw, record.version, record.segments, data
-        )
-
-    return split_rejected(await asyncio.gather(*(one(record) for record in records)))
 
 
 async def _ask_total(pull: Pull) -> int | None:

@@ -1,4 +1,4 @@
-"""Reading the list of conversations in windows with a frozen end (SPEC S3, FAILURES cases 28, 42).
+"""Reading a list in windows of time with a frozen end (SPEC S3, FAILURES cases 28, 42).
 
 Windows go from the newest to the oldest, so that pages are useful within minutes; inside a window
 the walk goes from the last page to the first. A window is cut so that it has about MAX_PAGES pages:
@@ -58,12 +58,15 @@ def go_on(stored: Mapping[str, Any]) -> ListState:
 
 
 async def walk_windows(
-    state: ListState, fetching: Fetching, limit: int = MAX_PAGES
+    state: ListState, fetching: Fetching, limit: int = MAX_PAGES, *, by: str = "updated_at"
 ) -> AsyncIterator[tuple[Page, ListState]]:
-    """Every page that is asked for, each with the state to save together with its rows."""
+    """Every page that is asked for, each with the state to save together with its rows.
+
+    `by`: the time of a row that decides into which window it falls, epoch ms.
+    """
     while not state.done:
         if state.page is None:
-            async for page in _plan(state, fetching, limit):
+            async for page in _plan(state, fetching, limit, by):
                 yield page, state
             continue
         fetch = fetching(state.lower_ms, state.upper_ms)
@@ -84,7 +87,7 @@ def _next_page(state: ListState, page: int) -> None:
     state.upper_ms = state.lower_ms
 
 
-async def _plan(state: ListState, fetching: Fetching, limit: int) -> AsyncIterator[Page]:
+async def _plan(state: ListState, fetching: Fetching, limit: int, by: str) -> AsyncIterator[Page]:
     """Choose the lower end of the next window and find its last page."""
     if state.search is None:
         state.lower_ms, state.pages, state.probed = state.from_ms, 0, False
@@ -95,19 +98,19 @@ async def _plan(state: ListState, fetching: Fetching, limit: int) -> AsyncIterat
             page = await fetch(limit)
             state.probed = True
             if page.items:
-                state.lower_ms, state.search = _cut(page, state)[0], Search(limit)
+                state.lower_ms, state.search = _cut(page, state, by)[0], Search(limit)
         else:
             page = await ask_next(fetch, state.search)
             if state.search.ended:
-                _end_search(state, state.search)
+                _end_search(state, state.search, by)
         yield page
 
 
-def _end_search(state: ListState, search: Search) -> None:
+def _end_search(state: ListState, search: Search, by: str) -> None:
     """Begin to read, or look in a smaller window where Crisp shows no more pages than this."""
     if search.promises_more and search.page:
         # The next page is empty all the same.
-        lower_ms, is_exact = _cut(search.page, state)
+        lower_ms, is_exact = _cut(search.page, state, by)
         if lower_ms <= state.lower_ms:
             state.unreachable_ms = state.lower_ms
         else:
@@ -121,11 +124,11 @@ def _end_search(state: ListState, search: Search) -> None:
     _next_page(state, search.last - 1)
 
 
-def _cut(page: Page, state: ListState) -> tuple[int, bool]:
-    """A lower end that leaves out what stands behind this page: exactly its oldest update time if
-    the list is newest first, else half of the time.
+def _cut(page: Page, state: ListState, by: str) -> tuple[int, bool]:
+    """A lower end that leaves out what stands behind this page: exactly its oldest time if the list
+    is newest first, else half of the time.
     """
-    times = [t for item in page.items if isinstance(t := item.get("updated_at"), int)]
+    times = [t for item in page.items if isinstance(t := item.get(by), int)]
     newest_first = bool(times) and times == sorted(times, reverse=True)
     if newest_first and state.lower_ms < times[-1] < state.upper_ms:
         return times[-1], True

@@ -2,11 +2,12 @@
 
 from itertools import permutations
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from app.companies.tables import companies, company_aliases, contact_companies
+from app.contacts.tables import contacts
 from app.records import ContactRecord
-from tests.ingesting import Site, connected, moment, person
+from tests.ingesting import Site, connected, moment, person, talk
 
 
 def works_at(
@@ -177,3 +178,40 @@ async def test_erasing_a_website_takes_its_companies(database_url: str) -> None:
         await disconnect(site.db, site.id, erase=True)
         for table in (companies, company_aliases, contact_companies):
             assert await site.rows(select(table)) == []
+
+
+# SPEC D6
+async def test_one_company_whatever_the_order_of_its_profiles(database_url: str) -> None:
+    """The domain under another name, the name alone, and the profile that joins the two."""
+    profiles = (
+        works_at("p", "Acme Limited", "acme.example", at=-3),
+        works_at("q", "Acme", at=-2),
+        works_at("r", "Acme", "acme.example", at=-1),
+    )
+    async with connected(database_url) as site:
+        for number, order in enumerate(permutations(profiles)):
+            for table in (company_aliases, contact_companies, companies, contacts):
+                await site.execute(delete(table))
+            for profile in order:
+                await site.take(profile)
+            assert await site.company_names() == ["Acme"], number
+            assert {p: len(await site.memberships(p)) for p in "pqr"} == dict.fromkeys("pqr", 1)
+            assert set(await aliases(site)) == {
+                "domain:acme.example",
+                "name:acme",
+                "name:acme limited",
+            }
+
+
+# SPEC D6, M3
+async def test_conversations_follow_a_company_that_another_absorbs(database_url: str) -> None:
+    async with connected(database_url) as site:
+        await site.take(
+            works_at("p", "Acme Limited", "acme.example", at=-3),
+            works_at("q", "Acme", at=-2),
+            talk("s", people_id="q"),
+        )
+        assert await site.company_names() == ["Acme", "Acme Limited"]
+        await site.take(works_at("r", "Acme", "acme.example", at=-1))
+        assert await site.company_names() == ["Acme"]
+        assert await site.companies_of_talk("s") == ["Acme"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.sandbox.conversation_changes import begin_conversation
+from app.sandbox.people_changes import new_person
 from app.sync import windows
 from tests.flows.steps import CONVERSATIONS, PEOPLE
 from tests.pulling import sandbox_and_crispsync
@@ -61,10 +62,34 @@ async def test_case_042_fresh_news_deeper_than_shown(database_url: str, fault: s
 
 
 @pytest.mark.parametrize("fault", ["deep_refused", "deep_capped"])
-async def test_case_042_people_beyond_reach_make_the_run_suspect(
-    database_url: str, fault: str
-) -> None:
-    async with sandbox_and_crispsync(database_url, people=220, conversations=5) as crisp:
+async def test_case_042_people_behind_a_limit_on_pages(database_url: str, fault: str) -> None:
+    async with sandbox_and_crispsync(database_url, people=330, conversations=5) as crisp:
         crisp.world.faults.add(fault, route=PEOPLE, page=2)
+        assert await crisp.run("full") == "done"
+        await crisp.assert_equals_truth()
+
+
+async def test_case_042_new_people_behind_a_limit_on_pages(database_url: str) -> None:
+    async with sandbox_and_crispsync(database_url, people=5, conversations=5) as crisp:
+        assert await crisp.run("full") == "done"
+        for _ in range(170):
+            crisp.world.clock.advance(10)
+            new_person(crisp.world, crisp.world.main)
+        crisp.world.clock.advance(5 * MINUTE)
+        await crisp.client.get("plugin/connect/account")
+        crisp.world.faults.add("deep_capped", route=PEOPLE, page=1)
+        assert await crisp.run("incremental") == "done"
+        await crisp.assert_equals_truth()
+
+
+async def test_case_042_people_that_share_a_moment_beyond_reach(database_url: str) -> None:
+    """More in one moment than Crisp shows: no window helps, and the run says so."""
+    async with sandbox_and_crispsync(database_url, people=5, conversations=5) as crisp:
+        crisp.world.clock.freeze()
+        for _ in range(120):
+            new_person(crisp.world, crisp.world.main)
+        crisp.world.clock.resume()
+        crisp.world.clock.advance(5 * MINUTE)
+        crisp.world.faults.add("deep_capped", route=PEOPLE, page=1)
         assert await crisp.run("full") == "partial"
-        assert "Crisp counts 220 people, 100 could be read" in (await crisp.last_run()).error
+        assert "Crisp promised more people than it showed" in (await crisp.last_run()).error

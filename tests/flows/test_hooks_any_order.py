@@ -25,7 +25,7 @@ from app.crisp.paging import Page
 from app.sandbox.churn import FULL_MIX, make
 from app.sandbox.hook_collector import SignedHook, collected_hooks
 from app.sync.conversations import fetch_conversations, save_conversations
-from app.sync.people import fetch_people, save_people
+from app.sync.people_pages import fetch_people, save_people
 from app.sync.pull import Pull
 from app.sync.refresh import refresh_due
 from app.sync.thread import Part, read_thread

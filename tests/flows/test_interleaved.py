@@ -19,7 +19,7 @@ from app.sandbox.people_changes import change_person, remove_person
 from app.sandbox.records import Change
 from app.sync.conversations import fetch_conversations, save_conversations
 from app.sync.execute import execute
-from app.sync.people import fetch_people, save_people
+from app.sync.people_pages import fetch_people, save_people
 from app.sync.pull import Pull
 from app.sync.thread import Part
 from app.sync.threads import save_parts

@@ -386,7 +386,7 @@ async def test_notes_that_are_not_wanted_stay_out(database_url: str) -> None:  #
 async def test_case_055_large_bodies_are_applied_a_few_at_a_time(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "BATCH_BYTES", 5_000)
+    monkeypatch.setattr(apply, "BATCH_BYTES", 1_000)
     async with connected(database_url) as site:
         await activate(site)
         small = [row_of(sent("s", n, at=n)) for n in range(1, 8)]

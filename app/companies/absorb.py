@@ -1,0 +1,47 @@
+"""A company known by name alone turns out to be one whose domain is known (SPEC D6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import delete, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.companies.tables import companies, company_aliases, contact_companies
+from app.db.upsert import insert_for
+
+
+async def absorb(connection: AsyncConnection, website_id: str, into: Mapping[str, str]) -> None:
+    """Its names, members and conversations go to the company that `into` names, and it is gone.
+
+    Otherwise the order in which profiles arrive would decide whether there is one company or two.
+    """
+    for absorbed, company_id in sorted(into.items()):
+        for table in (company_aliases, contact_companies):
+            await connection.execute(
+                update(table)
+                .where(table.c.website_id == website_id, table.c.company_id == absorbed)
+                .values(company_id=company_id)
+            )
+        await _move_conversations(connection, website_id, absorbed, company_id)
+        await connection.execute(
+            delete(companies).where(
+                companies.c.website_id == website_id, companies.c.id == absorbed
+            )
+        )
+
+
+async def _move_conversations(
+    connection: AsyncConnection, website_id: str, absorbed: str, company_id: str
+) -> None:
+    # By name, since the conversations' folder stands beside this one.
+    links = companies.metadata.tables["conversation_companies"]
+    theirs = select(links.c.website_id, links.c.conversation_id, literal(company_id)).where(
+        links.c.website_id == website_id, links.c.company_id == absorbed
+    )
+    # The links of the absorbed one go with it.
+    await connection.execute(
+        insert_for(connection, links)
+        .from_select(["website_id", "conversation_id", "company_id"], theirs)
+        .on_conflict_do_nothing()
+    )
