@@ -8,6 +8,7 @@ from sqlalchemy import delete, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies, company_aliases, contact_companies
+from app.db.changes import note_changes
 from app.db.upsert import insert_for
 
 
@@ -17,18 +18,31 @@ async def absorb(connection: AsyncConnection, website_id: str, into: Mapping[str
     Otherwise the order in which profiles arrive would decide whether there is one company or two.
     """
     for absorbed, company_id in sorted(into.items()):
-        for table in (company_aliases, contact_companies):
-            await connection.execute(
-                update(table)
-                .where(table.c.website_id == website_id, table.c.company_id == absorbed)
-                .values(company_id=company_id)
+        await connection.execute(
+            update(company_aliases)
+            .where(
+                company_aliases.c.website_id == website_id,
+                company_aliases.c.company_id == absorbed,
             )
+            .values(company_id=company_id)
+        )
+        moved = await connection.execute(
+            update(contact_companies)
+            .where(
+                contact_companies.c.website_id == website_id,
+                contact_companies.c.company_id == absorbed,
+            )
+            .values(company_id=company_id)
+            .returning(contact_companies.c.id)
+        )
+        note_changes(connection, "membership", website_id, moved.scalars())
         await _move_conversations(connection, website_id, absorbed, company_id)
         await connection.execute(
             delete(companies).where(
                 companies.c.website_id == website_id, companies.c.id == absorbed
             )
         )
+        note_changes(connection, "company", website_id, [absorbed, company_id])
 
 
 async def _move_conversations(
@@ -40,8 +54,10 @@ async def _move_conversations(
         links.c.website_id == website_id, links.c.company_id == absorbed
     )
     # The links of the absorbed one go with it.
-    await connection.execute(
+    moved = await connection.execute(
         insert_for(connection, links)
         .from_select(["website_id", "conversation_id", "company_id"], theirs)
         .on_conflict_do_nothing()
+        .returning(links.c.conversation_id)
     )
+    note_changes(connection, "link", website_id, moved.scalars())

@@ -22,7 +22,7 @@ from app.crisp.paging import (
     walk_list,
 )
 from app.records import Batch
-from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, split_rejected
+from app.sync.pull import LAG_MS, LOOK_BACK_MS, Pull, Step, split_rejected
 from app.sync.windows import ListState, begin, go_on, walk_windows
 from app.websites.tables import websites
 
@@ -36,10 +36,10 @@ async def list_conversations(pull: Pull, more_threads: asyncio.Event) -> None:
     listed = state.listed
     async for page, _state in walk_windows(state, lambda f, t: fetch_conversations(pull, f, t)):
         if not page.items and page.number < state.pages:
-            state.incomplete = True
+            state.note_hole(state.lower_ms)
             pull.suspect(f"Page {page.number} of the conversations came empty")
         if state.unreachable_ms is not None:
-            state.incomplete = True
+            state.note_hole(state.unreachable_ms)
             pull.suspect("Crisp promised more conversations than it showed")
         await save_conversations(
             pull,
@@ -71,10 +71,10 @@ def _from_ms(pull: Pull, end_ms: int) -> int:
         since = pull.rules.import_since
         first = pull.website.first_imported_at is None
         return clock.to_ms(since) if since is not None and first else 0
-    look_back = LOOK_BACK_MS
-    if pull.website.rescanned_on != _day(end_ms):
-        look_back = RESCAN_MS
-    return int(max(0, read_to - look_back))
+    if pull.website.rescanned_on == _day(end_ms):
+        return int(max(0, read_to - LOOK_BACK_MS))
+    hole_ms = pull.website.conversations_hole_ms
+    return int(max(0, min(read_to - RESCAN_MS, read_to if hole_ms is None else hole_ms)))
 
 
 def _day(ms: int) -> str:
@@ -136,28 +136,29 @@ def _tell_total(pull: Pull, state: ListState) -> None:
     pull.claim.counts["conversations_total"] = state.listed + left
 
 
-def read_to(pull: Pull) -> Any:
+def read_to(pull: Pull) -> Step:
     """The step that moves the watermark to the frozen end, once the whole run is in.
 
     Where the list had a hole the watermark stays, so that the next run reads what changed since once
-    more. On a first import there is none to keep: then the run's own word, `partial`, has to do.
+    more. On a first import there is none to keep: the hole is remembered, and read again by the next
+    run and then once a day, until it is closed.
     """
     stored = pull.claim.checkpoint["conversations"]
-    if stored.get("incomplete") and pull.website.conversations_read_to_ms is not None:
-        return _nothing
+    values: dict[str, Any] = {"rescanned_on": _day(stored["to_ms"])}
+    if stored.get("hole_from_ms") is None:
+        values["conversations_read_to_ms"] = stored["to_ms"]
+        if stored["from_ms"] <= (pull.website.conversations_hole_ms or 0):
+            values["conversations_hole_ms"] = None
+    elif pull.website.conversations_read_to_ms is None:
+        values["conversations_read_to_ms"] = stored["to_ms"]
+        values |= {"conversations_hole_ms": stored["hole_from_ms"], "rescanned_on": None}
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(
-            update(websites)
-            .where(websites.c.id == pull.website_id)
-            .values(conversations_read_to_ms=stored["to_ms"], rescanned_on=_day(stored["to_ms"]))
+            update(websites).where(websites.c.id == pull.website_id).values(**values)
         )
 
     return work
-
-
-async def _nothing(_connection: AsyncConnection) -> None:
-    """The watermark stays."""
 
 
 async def count_live(connection: AsyncConnection, website_id: str) -> int:

@@ -25,8 +25,8 @@ class ListState:
     """How far the list between `from_ms` and `to_ms` is read. `page` is the next one to read of the
     window from `lower_ms` to `upper_ms`; None before the window is planned. While it is, `search` looks
     for its last page, and `probed` tells that its depth is known to be right. `unreachable_ms` is
-    where Crisp showed fewer rows than it promised, and no smaller window helped. `incomplete`: some rows were not
-    shown at all.
+    where Crisp showed fewer rows than it promised, and no smaller window helped. Somewhere after
+    `hole_from_ms` rows were not shown at all.
     """
 
     from_ms: int
@@ -40,7 +40,12 @@ class ListState:
     unreachable_ms: int | None = None
     probed: bool = False
     search: Search | None = None
-    incomplete: bool = False
+    hole_from_ms: int | None = None
+
+    def note_hole(self, from_ms: int) -> None:
+        self.hole_from_ms = (
+            from_ms if self.hole_from_ms is None else min(self.hole_from_ms, from_ms)
+        )
 
     def as_json(self) -> dict[str, Any]:
         stored = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -54,7 +59,9 @@ def begin(from_ms: int, to_ms: int) -> ListState:
 def go_on(stored: Mapping[str, Any]) -> ListState:
     """The state that `as_json` gave."""
     search = stored.get("search")
-    return ListState(**{**stored, "search": Search(**search) if search else None})
+    # An earlier version of the program may have stored others.
+    known = {f.name: stored[f.name] for f in fields(ListState) if f.name in stored}
+    return ListState(**{**known, "search": Search(**search) if search else None})
 
 
 async def walk_windows(

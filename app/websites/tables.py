@@ -32,6 +32,8 @@ websites = plain_table(
     Column("first_imported_at", UtcDateTime),
     Column("conversations_read_to_ms", BigInt),
     Column("people_read_to_ms", BigInt),
+    # From when on a first import was not shown everything; read again once a day until it is.
+    Column("conversations_hole_ms", BigInt),
     Column("rescanned_on", Text),
     Column("rolling_read", Json),
     Column("people_reread_at", UtcDateTime),

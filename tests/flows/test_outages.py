@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.contacts.tables import contacts
@@ -16,6 +17,7 @@ from app.sandbox.churn import make_changes
 from app.sync.execute import execute
 from app.sync.leases import claim
 from app.sync.tables import sync_failures
+from app.websites.tables import websites
 from tests.flows.steps import (
     CONVERSATIONS,
     MESSAGES,
@@ -137,15 +139,27 @@ async def test_case_038_page_that_comes_empty_once(database_url: str) -> None:
 
 
 async def test_case_038_first_import_with_a_page_that_stays_empty(database_url: str) -> None:
-    """A page in the middle never shows its rows: the run says so, and the next full one has them."""
+    """A page in the middle does not show its rows: the run says so, and they are read again until it does."""
     async with sandbox_and_crispsync(database_url, people=10, conversations=220) as crisp:
         crisp.world.faults.add("empty_page", route=CONVERSATIONS, page=3)
         assert await crisp.run("full") == "partial"
         assert "Page 3" in (await crisp.last_run()).error
         assert await _count(crisp, conversations) == 170
+        assert await crisp.run("incremental") == "partial"
+        hole_ms = (await website_row(crisp)).conversations_hole_ms
+        crisp.world.counters.reset()
+        assert await crisp.run("incremental") == "done"
+        assert asked(crisp, CONVERSATIONS) < 5  # not at every run: once a day
+        assert (await website_row(crisp)).conversations_hole_ms == hole_ms
         crisp.world.faults.clear()
-        assert await crisp.run("full") == "done"
+        await crisp.db.transact(_let_a_day_pass)
+        assert await crisp.run("incremental") == "done"
+        assert (await website_row(crisp)).conversations_hole_ms is None
         await crisp.assert_equals_truth()
+
+
+async def _let_a_day_pass(connection: AsyncConnection) -> None:
+    await connection.execute(update(websites).values(rescanned_on="2000-01-01"))
 
 
 async def test_case_038_hole_in_the_list_keeps_the_watermark(database_url: str) -> None:
