@@ -11,12 +11,14 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
+from app.accounts.actors import Actor
 from app.db.session import Database, open_database
 from app.jobs import no_bell, ring_redis
 from app.pages.routes import install
 from app.settings import Settings, get_settings
 from app.sync.access import open_client
 from app.sync.preview import Preview, preview_backfill
+from app.sync.refresh_now import Kind, refresh_now
 from app.sync.usage import QuotaState, read_quota
 from app.webhooks.intake import opened_intake
 from app.webhooks.receive import hook_routes
@@ -39,6 +41,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         app.state.ring = partial(ring_redis, settings.redis_url) if settings.redis_url else no_bell
         app.state.quota = partial(_quota, db, settings)
         app.state.preview = partial(_preview, db, settings)
+        app.state.refresh = partial(_refresh, db, settings)
         app.state.public_url = settings.public_url
         app.state.hook_bell = _no_hook_bell
         async with (
@@ -83,6 +86,17 @@ async def _readyz(app: FastAPI) -> JSONResponse:
 
 async def _quota(db: Database, settings: Settings) -> QuotaState:
     return await read_quota(db, settings)
+
+
+async def _refresh(
+    db: Database, settings: Settings, actor: Actor, website_id: str, kind: Kind, row_id: str
+) -> None:
+    client = open_client(db, settings)
+    try:
+        await refresh_now(db, client, actor, website_id, kind, row_id)
+    finally:
+        await client.budget.give_back()
+        await client.close()
 
 
 async def _preview(

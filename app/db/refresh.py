@@ -115,6 +115,23 @@ async def claim_due(
     return claimed.one_or_none()
 
 
+async def claim_now(
+    connection: AsyncConnection, table: Table, website_id: str, row_id: str, hold_ms: int
+) -> StoredRow | None:
+    """The row, whether it is due or not, so that nobody else asks meanwhile; None when there is no such row."""
+    claimed = await connection.execute(
+        table.update()
+        .where(
+            table.c.website_id == website_id,
+            table.c.id == row_id,
+            table.c.deleted_at.is_(None),
+        )
+        .values(refresh_due_ms=db_now_ms(connection) + hold_ms)
+        .returning(*table.c)
+    )
+    return claimed.one_or_none()
+
+
 async def put_off(
     connection: AsyncConnection, table: Table, claimed: StoredRow, wait_ms: int | None
 ) -> None:

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_companies as queries
-from app.pages import queries_conversations
-from app.pages.charts import weekly_chart
+from app.pages import queries_conversations, queries_figures
+from app.pages.charts import opened_chart
 from app.pages.facts import attributes
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
@@ -60,7 +60,7 @@ async def _context(page: Visit, company_id: str) -> dict[str, Any]:
     own = (queries_conversations.belongs_to(website_id, company_id),)
     cursor = read_cursor(page.request.query_params.get("cursor", ""), queries_conversations.FEW)
     weeks = moments.weeks(WEEKS)
-    opened = await queries_conversations.per_week(connection, website_id, own, moments, weeks)
+    figures = await queries_figures.figures(connection, website_id, own, moments, weeks)
     members = await queries.members_of(connection, website_id, company_id)
     counts = await queries.member_counts(connection, website_id, [company_id])
     return {
@@ -68,9 +68,9 @@ async def _context(page: Visit, company_id: str) -> dict[str, Any]:
         "more_members": len(members) > queries.MEMBERS_SHOWN,
         "member_count": counts.get(company_id, 0),
         "aliases": await queries.aliases_of(connection, website_id, company_id),
-        "figures": await queries_conversations.figures(connection, website_id, own),
+        "figures": figures,
         "shown": await queries_conversations.newest(
             connection, website_id, own, CONVERSATIONS_SHOWN, cursor
         ),
-        "chart": weekly_chart(weeks, opened, page.frame.url, company=company_id),
+        "chart": opened_chart(weeks, figures.opened, page.frame.url, company=company_id),
     }

@@ -6,17 +6,18 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app import clock
 from app.conversations.tables import conversations as table
 from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_contacts as queries
-from app.pages import queries_conversation, queries_conversations
-from app.pages.charts import weekly_chart
-from app.pages.facts import attributes, texts
+from app.pages import queries_conversation, queries_conversations, queries_figures
+from app.pages.facts import sourced, texts, told_by_crisp
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_listing
 from app.pages.wording import contact_name
+from app.sync.refresh_now import cost_of_contact
 
 router = APIRouter()
 
@@ -44,10 +45,14 @@ async def contact(request: Request, contact_id: str) -> Response:
     async with visit(request) as page:
         row = await _require(page, contact_id)
         context = await _context(page, row.id)
-    profile, custom = attributes(row.attributes)
+    website: Any = page.frame.website
+    profile, custom = sourced(row.attributes, told_by_crisp(website.mapping, row.crisp_fields))
     return page.show(
         "contact.html",
         row=row,
+        cost=cost_of_contact(custom_data=website.import_custom_data),
+        as_of=clock.from_ms(row.observed_ms) if row.observed_ms else None,
+        refreshed="refreshed" in request.query_params,
         name=contact_name(row.name, row.email, row.phone),
         profile=profile,
         custom=custom,
@@ -72,14 +77,13 @@ async def _context(page: Visit, contact_id: str) -> dict[str, Any]:
     shown = await queries_conversations.newest(
         connection, website_id, own, CONVERSATIONS_SHOWN, cursor
     )
-    weeks = moments.weeks(WEEKS)
-    opened = await queries_conversations.per_week(connection, website_id, own, moments, weeks)
     ids = [row.id for row in shown.rows]
     return {
         "addresses": await queries.addresses_of(connection, website_id, contact_id),
         "memberships": await queries_conversation.memberships(connection, website_id, contact_id),
-        "figures": await queries_conversations.figures(connection, website_id, own),
+        "figures": await queries_figures.figures(
+            connection, website_id, own, moments, moments.weeks(WEEKS)
+        ),
         "shown": shown,
         "owners": await queries_conversations.companies_of(connection, website_id, ids),
-        "chart": weekly_chart(weeks, opened, page.frame.url, contact=contact_id),
     }

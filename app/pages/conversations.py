@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from app.pages.listing import Asked, read_day, read_listing
 from app.pages.thread import thread_of
 from app.pages.why import why_of
 from app.pages.wording import visitor_name
+from app.sync.refresh_now import cost_of_conversation
 
 router = APIRouter()
 
@@ -75,6 +76,9 @@ async def conversation(request: Request, conversation_id: str) -> Response:
         observed_at=clock.from_ms(row.observed_ms),
         hooked_at=_told_since(row),
         lost_place=bool(text) and cursor is None,
+        waiting_since=None if cursor else waiting_since(row, thread.rows),
+        cost=cost_of_conversation(complete=row.messages_complete, messages=row.message_count),
+        refreshed="refreshed" in request.query_params,
         in_crisp=CRISP_INBOX.format(website=page.website_id, session=row.session_id),
         **context,
     )
@@ -85,6 +89,17 @@ async def _place(page: Visit, conversation_id: str, text: str) -> Cursor | None:
     if re.fullmatch(r"-?\d{1,18}", text):
         return await one.place_of(page.connection, page.website_id, conversation_id, int(text))
     return read_cursor(text, one.THREAD_ORDER)
+
+
+def waiting_since(row: Any, newest_first: Sequence[Any]) -> datetime | None:
+    """When the visitor last wrote, if nobody answered that yet (SPEC V8, waiting)."""
+    if row.status == "resolved" or row.deleted_at:
+        return None
+    for message in newest_first:
+        if message.direction != "internal" and not message.automated and not message.deleted_at:
+            asked: datetime | None = message.sent_at
+            return asked if message.direction == "inbound" else None
+    return None
 
 
 def _told_since(row: Any) -> datetime | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.contacts.mapping import effective, map_fields
 from app.pages.text import clean, one_line
 from app.pages.wording import attribute_name, plain_value
 
@@ -59,6 +60,41 @@ def _participants(value: Any) -> list[str]:
     items = value if isinstance(value, list) else []
     targets = [item.get("target") if isinstance(item, Mapping) else item for item in items[:_MOST]]
     return [shown for target in targets if (shown := _text(target))]
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """`source` is where the value came from when that is not Crisp (SPEC V1, D7)."""
+
+    name: str
+    value: str
+    source: str = ""
+
+
+def told_by_crisp(
+    mapping: Mapping[str, str | None], crisp_fields: dict[str, Any]
+) -> Mapping[str, Any]:
+    """Attribute to the value that Crisp last told for it, under the website's mapping (SPEC D1)."""
+    mapped = map_fields(effective(mapping), crisp_fields, crisp_fields)
+    start = "attributes."
+    return {k.removeprefix(start): v for k, v in mapped.items() if k.startswith(start)}
+
+
+def sourced(value: Any, told: Mapping[str, Any]) -> tuple[list[Sourced], list[Sourced]]:
+    """(profile, custom data) of a contact."""
+    items = list(value.items())[:_MOST] if isinstance(value, Mapping) else []
+    rows = [
+        (
+            str(key).startswith("data."),
+            Sourced(
+                attribute_name(str(key)),
+                clean(plain_value(inner)),
+                "" if told.get(key) == inner else "written here or imported",
+            ),
+        )
+        for key, inner in items
+    ]
+    return [row for custom, row in rows if not custom], [row for custom, row in rows if custom]
 
 
 def attributes(value: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

@@ -1,19 +1,35 @@
-"""`/`: is everything in order, and who waits for an answer."""
+"""`/`: is everything in order, who waits for an answer, and who writes most."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
-from app.pages import queries_conversations, queries_overview, queries_syncs
-from app.pages.charts import weekly_chart
-from app.pages.frame import visit
+from app.pages import queries_conversations, queries_figures
+from app.pages import queries_overview as queries
+from app.pages.charts import opened_chart
+from app.pages.frame import Frame, visit
 from app.pages.parts import quota_now
 from app.pages.run_words import view_run
 
 router = APIRouter()
 
 ROWS = 8
-WEEKS = 12
+DAYS = 30
+BUSIEST = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the first steps; `href` leads to where it is done."""
+
+    done: bool
+    title: str
+    words: str
+    href: str = ""
 
 
 @router.get("/")
@@ -21,25 +37,50 @@ async def overview(request: Request) -> Response:
     quota = await quota_now(request)
     async with visit(request) as page:
         connection, website_id, moments = page.connection, page.website_id, page.frame.moments
-        totals = await queries_overview.totals(connection, website_id)
-        waiting = await queries_overview.longest_waiting(connection, website_id, ROWS)
-        waiting_count = await queries_overview.count_waiting(connection, website_id)
-        newest = await queries_conversations.newest(connection, website_id, (), ROWS)
-        shown = {row.id for row in (*waiting, *newest.rows)}
+        totals = await queries.totals(connection, website_id)
+        waiting = await queries.longest_waiting(connection, website_id, ROWS)
+        newest = await queries.newest(connection, website_id, ROWS)
+        shown = {row.id for row in (*waiting, *newest)}
         owners = await queries_conversations.companies_of(connection, website_id, shown)
-        weeks = moments.weeks(WEEKS)
-        opened = await queries_conversations.per_week(connection, website_id, (), moments, weeks)
-        finished = await queries_syncs.last_finished(connection, website_id)
+        days = moments.days(DAYS)
+        opened = await queries_figures.opened_in(connection, website_id, moments, days)
+        since = moments.now - timedelta(days=DAYS)
+        busiest = await queries.busiest(connection, website_id, since, BUSIEST)
+        finished = await queries.last_runs(connection, website_id)
     runs = [view_run(run, moments) for run in page.frame.runs]
+    last = {part: view_run(run, moments) for part, run in finished.items()}
     return page.show(
         "overview.html",
         totals=totals,
         waiting=waiting,
-        waiting_count=waiting_count,
-        newest=newest.rows,
+        waiting_count=waiting[0].waiting_count if waiting else 0,
+        newest=newest,
         owners=owners,
-        chart=weekly_chart(weeks, opened, page.frame.url),
+        busiest=busiest,
+        chart=opened_chart(days, opened, page.frame.url),
         live=[run for run in runs if run.live],
-        last=view_run(finished, moments) if finished else None,
+        last=last,
         quota=quota,
+        steps=first_steps(page.frame, totals, "sync" in last),
     )
+
+
+def first_steps(frame: Frame, totals: Any, imported: bool) -> list[Step]:
+    """What is left to do before the pages show everything; empty when nothing is."""
+    connected = frame.website is not None and frame.website.status == "connected"
+    steps = [
+        Step(connected, "Connect the website", "crispsync may read it with the plugin’s token."),
+        Step(
+            totals.last_hook is not None,
+            "Let web hooks arrive",
+            "Enter the address in Crisp’s Marketplace; then pages are up to date within seconds.",
+            "/events",
+        ),
+        Step(
+            imported,
+            "Import everything once",
+            "All people, then all conversations, newest first: useful within minutes.",
+            "/syncs",
+        ),
+    ]
+    return [] if all(step.done for step in steps) else steps

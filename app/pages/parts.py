@@ -9,8 +9,10 @@ from typing import Literal, Protocol
 
 from fastapi import Request
 
+from app.accounts.actors import Actor
 from app.db.session import Database
 from app.sync import runs
+from app.sync.refresh_now import Kind
 from app.webhooks.wanted import hook_url
 
 
@@ -56,6 +58,7 @@ class RequestRun(Protocol):
 Ask = Callable[[Database, str, str, Literal["pause", "cancel"]], Awaitable[None]]
 Resume = Callable[[Database, str, str], Awaitable[None]]
 Preview = Callable[[str, datetime, datetime], Awaitable[PreviewOf]]
+RefreshNow = Callable[[Actor, str, Kind, str], Awaitable[None]]
 Ring = Callable[[], Awaitable[None]]
 
 
@@ -78,6 +81,12 @@ def ring_of(request: Request) -> Ring:
 def preview_of(request: Request) -> Preview:
     preview: Preview = request.app.state.preview
     return preview
+
+
+def refresh_of(request: Request) -> RefreshNow:
+    """Ask Crisp for one contact or conversation: (actor, website id, kind, id)."""
+    refresh: RefreshNow = request.app.state.refresh
+    return refresh
 
 
 async def quota_now(request: Request) -> QuotaNow | None:

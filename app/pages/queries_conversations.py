@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, literal, select
@@ -248,43 +248,3 @@ async def newest(
     order = FEW if where else SORTS["updated"].order
     query = rows_of(website_id).where(*where)
     return await fetch_page(connection, query, order, cursor, limit)
-
-
-async def per_week(
-    connection: AsyncConnection,
-    website_id: str,
-    where: Sequence[ColumnElement[bool]],
-    moments: Moments,
-    weeks: Sequence[tuple[date, date]],
-) -> list[int]:
-    """How many were opened in each week: one row, whatever the number of conversations."""
-    opened = conversations.c.crisp_created_at
-    starts = [moments.start_of(first) for first, _ in weeks]
-    ends = [*starts[1:], moments.start_of(weeks[-1][1] + timedelta(days=1))]
-    sums = [
-        func.sum(case((and_(opened >= start, opened < end), 1), else_=0)).label(f"week_{n}")
-        for n, (start, end) in enumerate(zip(starts, ends, strict=True))
-    ]
-    query = select(*sums).where(
-        conversations.c.website_id == website_id,
-        conversations.c.deleted_at.is_(None),
-        opened >= starts[0],
-        *where,
-    )
-    return [int(total or 0) for total in (await connection.execute(query)).one()]
-
-
-async def figures(
-    connection: AsyncConnection, website_id: str, where: Sequence[ColumnElement[bool]]
-) -> AnyRow:
-    """conversations, open, last contact and messages of some conversations."""
-    c = conversations.c
-    query = select(
-        func.count().label("conversations"),
-        func.sum(case((c.status.in_(OPEN), 1), else_=0)).label("open"),
-        func.max(
-            func.coalesce(c.last_message_at, c.crisp_updated_at), type_=c.last_message_at.type
-        ).label("last_contact"),
-        func.sum(c.message_count).label("messages"),
-    ).where(c.website_id == website_id, c.deleted_at.is_(None), *where)
-    return (await connection.execute(query)).one()

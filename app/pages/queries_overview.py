@@ -1,36 +1,37 @@
-"""The figures of a website, and which conversations wait for an answer."""
+"""The figures of a website, which conversations wait for an answer, and who writes most."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
 from app.contacts.tables import contacts
-from app.conversations.tables import conversations, messages
+from app.conversations.tables import conversation_companies, conversations, messages
 from app.pages.queries_conversations import OPEN, last_human, rows_of, waiting
 from app.pages.rows import AnyRow
+from app.pages.states import UNFINISHED
+from app.sync.tables import sync_runs
+from app.webhooks.tables import hook_days
 
 
 async def totals(connection: AsyncConnection, website_id: str) -> AnyRow:
-    c = conversations.c
-    people = (
-        select(func.count())
-        .select_from(contacts)
-        .where(contacts.c.website_id == website_id, contacts.c.deleted_at.is_(None))
-        .scalar_subquery()
-    )
-    firms = (
-        select(func.count())
-        .select_from(companies)
-        .where(companies.c.website_id == website_id)
-        .scalar_subquery()
-    )
+    """With the time of the last hook; one statement."""
+    c, h = conversations.c, hook_days.c
+
+    def counted(table: Any, *where: Any) -> Any:
+        query = select(func.count()).select_from(table)
+        return query.where(table.c.website_id == website_id, *where).scalar_subquery()
+
+    last_hook = select(func.max(h.last_received_at)).where(h.website_id == website_id)
     query = select(
-        people.label("contacts"),
-        firms.label("companies"),
+        counted(contacts, contacts.c.deleted_at.is_(None)).label("contacts"),
+        counted(companies).label("companies"),
+        last_hook.scalar_subquery().label("last_hook"),
         func.count().label("conversations"),
         func.coalesce(func.sum(case((c.status.in_(OPEN), 1), else_=0)), 0).label("open"),
         func.coalesce(func.sum(c.message_count), 0).label("messages"),
@@ -41,9 +42,12 @@ async def totals(connection: AsyncConnection, website_id: str) -> AnyRow:
 async def longest_waiting(
     connection: AsyncConnection, website_id: str, limit: int
 ) -> Sequence[AnyRow]:
+    """Each with `waiting_since`, and in `waiting_count` how many wait in all."""
     since = last_human(messages.c.sent_at)
     query = (
-        rows_of(website_id, since.label("waiting_since"))
+        rows_of(
+            website_id, since.label("waiting_since"), func.count().over().label("waiting_count")
+        )
         .where(*waiting())
         .order_by(conversations.c.crisp_updated_at, conversations.c.id)
         .limit(limit)
@@ -51,10 +55,53 @@ async def longest_waiting(
     return (await connection.execute(query)).all()
 
 
-async def count_waiting(connection: AsyncConnection, website_id: str) -> int:
-    query = (
-        select(func.count())
-        .select_from(conversations)
-        .where(conversations.c.website_id == website_id, *waiting())
+async def newest(connection: AsyncConnection, website_id: str, limit: int) -> Sequence[AnyRow]:
+    c = conversations.c
+    query = rows_of(website_id).where(c.crisp_updated_at.is_not(None))
+    order = (c.crisp_updated_at.desc(), c.id.desc())
+    return (await connection.execute(query.order_by(*order).limit(limit))).all()
+
+
+async def busiest(
+    connection: AsyncConnection, website_id: str, since: datetime, limit: int
+) -> Sequence[AnyRow]:
+    """The companies with the most conversations that moved since then."""
+    c, link = conversations.c, conversation_companies.c
+    counted = (
+        select(
+            link.company_id,
+            func.count().label("moved"),
+            func.sum(case((c.status.in_(OPEN), 1), else_=0)).label("open"),
+        )
+        .join_from(
+            conversations,
+            conversation_companies,
+            and_(link.website_id == c.website_id, link.conversation_id == c.id),
+        )
+        .where(c.website_id == website_id, c.deleted_at.is_(None), c.crisp_updated_at >= since)
+        .group_by(link.company_id)
+        .order_by(func.count().desc(), link.company_id)
+        .limit(limit)
+        .subquery("counted")
     )
-    return (await connection.execute(query)).scalar_one()
+    query = (
+        select(companies.c.id, companies.c.name, counted.c.moved, counted.c.open)
+        .join_from(companies, counted, companies.c.id == counted.c.company_id)
+        .where(companies.c.website_id == website_id)
+        .order_by(counted.c.moved.desc(), companies.c.id)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def last_runs(connection: AsyncConnection, website_id: str) -> dict[str, AnyRow]:
+    """`sync` and `audit`: the newest finished one of each, as far as there is one."""
+    r = sync_runs.c
+    is_audit = case((r.kind == "audit", "audit"), else_="sync").label("part")
+    order = func.row_number().over(partition_by=is_audit, order_by=(r.finished_at.desc(), r.id))
+    finished = (
+        select(sync_runs, is_audit, order.label("nth"))
+        .where(r.website_id == website_id, r.finished_at.is_not(None), r.state.not_in(UNFINISHED))
+        .subquery("finished")
+    )
+    rows = await connection.execute(select(finished).where(finished.c.nth == 1))
+    return {row.part: row for row in rows}

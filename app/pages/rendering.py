@@ -72,6 +72,7 @@ def fragment(template: str, frame: Frame, **context: Any) -> str:
             ago=moments.ago,
             clock=moments.clock,
             on=moments.on,
+            since=moments.since,
             **context,
         )
     )

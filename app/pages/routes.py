@@ -13,7 +13,9 @@ from app.pages import (
     conversations,
     event_actions,
     events,
+    help_page,
     overview,
+    refresh_actions,
     search,
     sync_actions,
     syncs,
@@ -46,12 +48,14 @@ def install(app: FastAPI) -> None:
         contacts,
         companies,
         conversations,
+        refresh_actions,
         unmatched,
         syncs,
         sync_actions,
         events,
         event_actions,
         search,
+        help_page,
     ):
         app.include_router(part.router, include_in_schema=False)
     handle_errors(app)

@@ -77,6 +77,10 @@ class Moments:
     def ago(self, moment: datetime | None, missing: str = "–") -> Markup:
         return self._tag(moment, self.relative(moment)) if moment else Markup("{}").format(missing)
 
+    def since(self, moment: datetime) -> Markup:
+        """How long ago, without saying so: `2 h`, for "waiting 2 h"."""
+        return self._tag(moment, span(max(0, (self.now - moment).total_seconds())))
+
     def clock(self, moment: datetime | None) -> Markup:
         return self._tag(moment, f"{self.local(moment):%H:%M}") if moment else Markup("")
 
@@ -100,3 +104,8 @@ class Moments:
         monday = self.today() - timedelta(days=self.today().weekday())
         starts = [monday - timedelta(weeks=back) for back in reversed(range(how_many))]
         return [(start, start + timedelta(days=6)) for start in starts]
+
+    def days(self, how_many: int) -> list[tuple[date, date]]:
+        """The last days, today the last of them, as spans of one day."""
+        found = [self.today() - timedelta(days=back) for back in reversed(range(how_many))]
+        return [(day, day) for day in found]

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 from sqlalchemy import Table
@@ -50,17 +51,20 @@ SINGLE_MESSAGES = 20
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Requests about one website, paid from the hooks' share of the budget."""
+    """Requests about one website, paid from the hooks' share of the budget unless a person waits."""
 
     client: CrispClient
     website_id: str
+    purpose: Literal["hooks", "interactive"] = "hooks"
+    # A person wants to see what is new in the thread, also where nothing says that there is.
+    reads_thread: bool = False
 
     async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         return await self.client.get(
             f"website/{self.website_id}/{path}",
             params,
             website_id=self.website_id,
-            purpose="hooks",
+            purpose=self.purpose,
         )
 
 
@@ -89,7 +93,7 @@ async def _refresh(
         await _put_off(db, table, claimed, AFTER_REFUSAL_MS)
         return False
     asking = Asking(client, website_id)
-    refresh = _refresh_contact if table is contacts else _refresh_conversation
+    refresh = refresh_contact if table is contacts else refresh_conversation
     try:
         await refresh(db, asking, rules, claimed)
     except QuotaPause as pause:
@@ -118,7 +122,7 @@ def _wait_ms(claimed: StoredRow, told_ms: int, asked_ms: int) -> int | None:
     return ASK_AGAIN_MS
 
 
-async def _refresh_contact(
+async def refresh_contact(
     db: Database, asking: Asking, rules: WebsiteRules, claimed: StoredRow
 ) -> None:
     people_id = claimed.crisp_people_id
@@ -158,7 +162,7 @@ async def _with_custom_data(asking: Asking, record: ContactRecord) -> ContactRec
     return translate.with_custom_data(record, translate.custom_data(answer.data))
 
 
-async def _refresh_conversation(
+async def refresh_conversation(
     db: Database, asking: Asking, rules: WebsiteRules, claimed: StoredRow
 ) -> None:
     session_id = claimed.session_id
@@ -175,7 +179,7 @@ async def _refresh_conversation(
         raise Permanent("Crisp answered with another conversation than the one asked for.")
     single, gone = await _read_incomplete(db, asking, claimed)
     parts: list[Part] = []
-    if not claimed.messages_complete:
+    if asking.reads_thread or not claimed.messages_complete:
         parts = [part async for part in read_thread(asking, claimed)]
 
     async def write(connection: AsyncConnection) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest_asyncio
 from fastapi import FastAPI
 
+from app.accounts.actors import Actor
 from app.db.session import Database, open_database
 from app.errors import CrispsyncError
 from app.pages.parts import SyncCalls, sync_calls
@@ -69,6 +70,9 @@ class Stand:
         self._note("preview", website_id, start, end)
         return Cost()
 
+    async def refresh(self, actor: Actor, website_id: str, kind: str, row_id: str) -> None:
+        self._note("refresh", actor.name, website_id, kind, row_id)
+
     async def ring(self) -> None:
         self.rung += 1
 
@@ -85,6 +89,7 @@ def pages_app(db: Database, stand: Stand) -> FastAPI:
     app = FastAPI()
     app.state.db = db
     app.state.ring, app.state.preview, app.state.quota = stand.ring, stand.preview, stand.quota
+    app.state.refresh = stand.refresh
     app.dependency_overrides[sync_calls] = lambda: SyncCalls(
         stand.request_run, stand.ask, stand.resume
     )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pages import contents, text, wording
-from app.pages.charts import weekly_chart
+from app.pages.charts import opened_chart
 from app.pages.contents import shaped
 from app.pages.facets import count_facets
 from app.pages.facts import session_facts
@@ -254,15 +254,22 @@ def test_facets_count_under_the_other_choices() -> None:
     assert (facets.all("state"), facets.of("way", "mail", "x")) == (15, 3)
 
 
-def test_charts_lead_to_their_weeks() -> None:
-    chart = weekly_chart(
-        MOMENTS.weeks(2), [1, 100], lambda path, **p: f"{path} {p['from']} {p['to']}"
+def test_charts_lead_to_what_they_count() -> None:
+    chart = opened_chart(
+        MOMENTS.weeks(2), [0, 100], lambda path, **p: f"{path} {p['from']}<b> {p['to']}"
     )
-    assert [bar.url for bar in chart.bars] == [
-        "/conversations 2026-02-23 2026-03-01", "/conversations 2026-03-02 2026-03-08",
+    assert [slot.url for slot in chart.slots] == [
+        "/conversations 2026-02-23<b> 2026-03-01", "/conversations 2026-03-02<b> 2026-03-08",
     ]  # fmt: skip
-    assert chart.bars[0].height == 3  # one conversation is not nothing
-    assert chart.bars[1].current
+    assert chart.total == 100
+    assert chart.slots[1].label == "2 Mar to 8 Mar"
+    assert 'aria-label="2 Mar to 8 Mar: 100"' in chart.svg
+    # Nothing that the pages' policy forbids, and nothing of pygal's own.
+    assert not {"<script", "<style", " style=", "xlink", "http", " id="} & {
+        part
+        for part in ("<script", "<style", " style=", "xlink", "http", " id=")
+        if part in chart.svg
+    }
 
 
 @pytest.mark.parametrize(

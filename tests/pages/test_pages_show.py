@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
+from sqlalchemy import update
 
+from app.conversations.tables import messages
 from app.db.session import Database
+from app.errors import Refused
 from tests.pages import rows
 from tests.pages.conftest import Stand
 from tests.pages.rows import OTHER_SITE, SITE, put, small_world
@@ -249,3 +254,91 @@ async def test_a_link_to_a_message_shows_it_with_its_neighbours(
     lost = (await client.get("/conversations/long?at=77777")).text
     assert "That place in the thread is not known" in lost
     assert "number 500;" in lost
+
+
+async def test_refresh_now_tells_its_cost_and_asks_once(
+    db: Database, client: httpx.AsyncClient, stand: Stand
+) -> None:
+    """SPEC V1, V3: refresh now, with its cost in requests; a GET spends nothing."""
+    await put(db, small_world())
+    for folder, key, kind, cost in (
+        ("contacts", "ann", "contact", "1 request"),
+        ("conversations", "talk", "conversation", "2 requests"),
+    ):
+        page = (await client.get(f"/{folder}/{key}")).text
+        assert f'Refresh now <span class="quiet">{cost}</span>' in page
+        assert (await client.get(f"/{folder}/{key}/refresh")).status_code in (404, 405)
+        answer = await client.post(f"/{folder}/{key}/refresh")
+        assert (answer.status_code, answer.headers["location"]) == (
+            303, f"/{folder}/{key}?refreshed=yes",
+        )  # fmt: skip
+        assert stand.asked.pop()[2:] == (SITE, kind, key)
+        assert (
+            "Read again from Crisp just now"
+            in (await client.get(f"/{folder}/{key}?refreshed=yes")).text
+        )
+    assert "Refresh now" not in (await client.get("/contacts/bob")).text  # not from Crisp
+    stand.refusal = Refused("The quota of today is used up.")
+    answer = await client.post("/contacts/ann/refresh")
+    assert answer.status_code == 422
+    assert "The quota of today is used up." in answer.text
+    foreign = {"origin": "http://evil.example", "sec-fetch-site": "cross-site"}
+    assert (await client.post("/contacts/ann/refresh", headers=foreign)).status_code == 403
+
+
+async def test_where_a_value_comes_from_is_told(db: Database, client: httpx.AsyncClient) -> None:
+    """SPEC V1: the source of each field; contact data apart from session data."""
+    person = rows.contact(
+        "kim", name="Kim", attributes={"job_title": "Buyer", "city": "Ghent", "data.plan": "pro"},
+        crisp_fields={"person.employment.title": "Buyer", "person.geolocation.city": "Bruges"},
+        observed_ms=int(rows.ago(hours=3).timestamp() * 1000),
+    )  # fmt: skip
+    await put(db, [*small_world(), person])
+    page = (await client.get("/contacts/kim")).text
+    assert "From Crisp as of" in page
+    assert "<bdi>Buyer</bdi></td>" in page
+    assert '<bdi>Ghent</bdi> <span class="mark">written here or imported</span>' in page
+    assert "<h2>Contact data</h2>" in page
+
+
+async def test_overview_answers_whether_all_is_in_order(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    """SPEC T2: first steps until they are done; hooks, sync, audit; who writes most."""
+    await put(db, small_world())
+    before = (await client.get("/")).text
+    assert "First steps" in before
+    assert 'href="/events">Let web hooks arrive' in before
+    audit = rows.run("audit", kind="audit", counts={"checked": 20}, created_at=rows.ago(minutes=5))
+    await put(db, [rows.hook_day(last_received_at=rows.ago(minutes=3)), audit])
+    after = (await client.get("/")).text
+    assert "First steps" not in after
+    assert "last one" in after
+    assert "<dt>Last audit</dt>" in after
+    assert "Busiest companies" in after
+    assert 'href="/conversations?company=acme">1</a>' in after
+    assert "Numbers by day" in after
+
+
+async def test_waiting_and_freshness_are_in_the_head(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    waits = rows.message("talk", 3, "Are you there?", sent_at=rows.ago(hours=2))
+    bot = rows.message("talk", 4, "We are closed", direction="outbound", automated=True,
+                       sent_at=rows.ago(hours=1))  # fmt: skip
+    await put(db, [*small_world(), waits, bot])
+    page = (await client.get("/conversations/talk")).text
+    assert re.search(r"waiting <time[^>]*>2 h</time>", page) is None  # Mira wrote after it
+    async with db.write() as connection:
+        own = messages.c.fingerprint < 3
+        await connection.execute(update(messages).where(own).values(sent_at=rows.ago(hours=3)))
+    page = (await client.get("/conversations/talk")).text
+    assert re.search(r"waiting <time[^>]*>2 h</time>", page)
+    assert re.search(r"as of <time[^>]*>[^<]+</time> by sync", page)
+
+
+async def test_help_names_keys_and_remedies(db: Database, client: httpx.AsyncClient) -> None:
+    await put(db, small_world())
+    page = (await client.get("/help")).text
+    assert "When contacts or conversations are missing" in page
+    assert "<kbd>g</kbd> <kbd>v</kbd>" in page

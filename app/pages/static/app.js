@@ -4,11 +4,31 @@
 const typing = (element) =>
   element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
 
-// Keys: "/" to the search box, j and k to the neighbours, Escape closes a menu.
+// Keys: "/" to the search box, "?" to the help, g and a letter to a page, j and k to the
+// neighbours, Escape closes a menu.
+const PLACES = {
+  o: "/", c: "/contacts", f: "/companies", v: "/conversations", u: "/unmatched", i: "/imports",
+  s: "/syncs", e: "/events", t: "/settings",
+};
+let going = false;
+
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") return closeMenus();
+  if (event.key === "Escape") {
+    if (event.target.id === "search") event.target.blur();
+    return closeMenus();
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  if (event.key === "/") {
+  const gone = going;
+  going = event.key === "g";
+  if (gone && PLACES[event.key]) {
+    // The navigation's own link knows the website.
+    const path = PLACES[event.key];
+    const link = [...document.querySelectorAll(".side .nav a")].find((a) => a.pathname === path);
+    if (link) link.click();
+  } else if (event.key === "?") {
+    const help = document.querySelector(".side-help a");
+    if (help) help.click();
+  } else if (event.key === "/") {
     const search = document.getElementById("search");
     if (!search) return;
     event.preventDefault();

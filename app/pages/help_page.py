@@ -1,0 +1,27 @@
+"""`/help`: the keys and the words of the pages."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from app.pages.frame import visit
+from app.pages.wording import REASONS
+
+router = APIRouter()
+
+PLACES = (
+    ("o", "/", "Overview"),
+    ("c", "/contacts", "Contacts"),
+    ("f", "/companies", "Companies (firms)"),
+    ("v", "/conversations", "Conversations"),
+    ("u", "/unmatched", "Unmatched"),
+    ("s", "/syncs", "Syncs"),
+    ("e", "/events", "Events"),
+)
+"""After `g`: the same letters as in the navigation's data-key."""
+
+
+@router.get("/help")
+async def show_help(request: Request) -> Response:
+    async with visit(request) as page:
+        return page.show("help.html", places=PLACES, reasons=REASONS)

@@ -1,0 +1,74 @@
+"""How quickly each page answers on a big website: p95 at most 100 ms on PostgreSQL, 200 ms on SQLite;
+text search 300 ms. In one process, without the network: the program's share and the database's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.db.session import open_database
+from tests.bench.databases import database
+from tests.bench.figures import tell
+from tests.bench.page_rows import COMMON, CONVERSATIONS, RARE, fill_postgres, sqlite_file
+from tests.fixtures.databases import KINDS
+from tests.pages.conftest import ORIGIN, Stand, pages_app
+
+LIMITS = {"postgres": 100, "sqlite": 200}
+SEARCH_LIMIT = 300
+TIMES = 21
+LAST = f"c{CONVERSATIONS - 1}"
+
+PATHS = (
+    "/", "/contacts", "/contacts?sort=name", "/contacts?sort=-name", "/contacts?company=no",
+    "/contacts?segment=vip", "/contacts/p0", "/contacts/p17", "/companies", "/companies?open=yes",
+    "/companies/f1", "/conversations", "/conversations?sort=updated",
+    "/conversations?sort=messages", "/conversations?sort=opened", "/conversations?status=open",
+    "/conversations?operator=Mira", "/conversations?waiting=1", "/conversations?company=f1",
+    "/conversations?segment=beta", "/conversations?matched=no&reason=unknown_email",
+    "/conversations/c0", f"/conversations/{LAST}", "/unmatched", "/syncs", "/events",
+)  # fmt: skip
+SEARCHES = (
+    "/search?q=ref1999999", f"/search?q={COMMON}", f"/search?q={RARE}", "/search?q=firm7",
+    f"/search?q={COMMON}+{RARE}", f"/conversations?q={RARE}", f"/conversations?text={COMMON}",
+    f"/conversations?text={RARE}", "/contacts?q=person77",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pages_of_a_big_website(kind: str, tmp_path: Path) -> None:
+    if kind == "sqlite":
+        slow = asyncio.run(_measure(f"sqlite:///{sqlite_file()}", kind))
+    else:
+        with database(kind, tmp_path) as url:
+            fill_postgres(url)
+            slow = asyncio.run(_measure(url, kind))
+    assert not slow, slow
+
+
+async def _measure(url: str, kind: str) -> list[str]:
+    """The pages that are too slow, with their figures."""
+    db = open_database(url)
+    transport = httpx.ASGITransport(app=pages_app(db, Stand()))
+    slow = []
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=600) as client:
+        for path in (*PATHS, *SEARCHES):
+            taken = sorted([await _once(client, path) for _ in range(TIMES)][1:])
+            p95, limit = taken[int(len(taken) * 0.95)], SEARCH_LIMIT
+            limit = SEARCH_LIMIT if path in SEARCHES else LIMITS[kind]
+            line = f"{kind} {path}: p95 {p95:.0f} ms, median {taken[len(taken) // 2]:.0f} ms"
+            tell(f"  {line}{'  TOO SLOW' if p95 > limit else ''}")
+            slow += [line] if p95 > limit else []
+    await db.close()
+    return slow
+
+
+async def _once(client: httpx.AsyncClient, path: str) -> float:
+    began = time.perf_counter()
+    answer = await client.get(path)
+    assert answer.status_code == 200, path
+    return (time.perf_counter() - began) * 1000
