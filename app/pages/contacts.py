@@ -12,7 +12,7 @@ from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_contacts as queries
 from app.pages import queries_conversation, queries_conversations, queries_figures
-from app.pages.facts import sourced, texts, told_by_crisp
+from app.pages.facts import sourced, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_listing
@@ -46,7 +46,7 @@ async def contact(request: Request, contact_id: str) -> Response:
         row = await _require(page, contact_id)
         context = await _context(page, row.id)
     website: Any = page.frame.website
-    profile, custom = sourced(row.attributes, told_by_crisp(website.mapping, row.crisp_fields))
+    profile, custom = sourced(row.attributes, row.field_sources)
     return page.show(
         "contact.html",
         row=row,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from app.contacts.mapping import effective, map_fields
 from app.pages.text import clean, one_line
-from app.pages.wording import attribute_name, plain_value
+from app.pages.wording import SOURCES, attribute_name, plain_value
 
 _MOST = 200
 
@@ -64,37 +64,38 @@ def _participants(value: Any) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Sourced:
-    """`source` is where the value came from when that is not Crisp (SPEC V1, D7)."""
+    """`source` is where the value came from when that is not Crisp, and `at` when (SPEC V1, D7)."""
 
     name: str
     value: str
     source: str = ""
+    at: datetime | None = None
 
 
-def told_by_crisp(
-    mapping: Mapping[str, str | None], crisp_fields: dict[str, Any]
-) -> Mapping[str, Any]:
-    """Attribute to the value that Crisp last told for it, under the website's mapping (SPEC D1)."""
-    mapped = map_fields(effective(mapping), crisp_fields, crisp_fields)
-    start = "attributes."
-    return {k.removeprefix(start): v for k, v in mapped.items() if k.startswith(start)}
-
-
-def sourced(value: Any, told: Mapping[str, Any]) -> tuple[list[Sourced], list[Sourced]]:
-    """(profile, custom data) of a contact."""
+def sourced(value: Any, sources: Any) -> tuple[list[Sourced], list[Sourced]]:
+    """(profile, custom data) of a contact; `sources` is its `field_sources` (app/contacts/sources.py)."""
     items = list(value.items())[:_MOST] if isinstance(value, Mapping) else []
     rows = [
-        (
-            str(key).startswith("data."),
-            Sourced(
-                attribute_name(str(key)),
-                clean(plain_value(inner)),
-                "" if told.get(key) == inner else "written here or imported",
-            ),
-        )
-        for key, inner in items
+        (str(key).startswith("data."), _sourced(str(key), inner, sources)) for key, inner in items
     ]
     return [row for custom, row in rows if not custom], [row for custom, row in rows if custom]
+
+
+def _sourced(key: str, value: Any, sources: Any) -> Sourced:
+    told = sources.get(f"attributes.{key}") if isinstance(sources, Mapping) else None
+    name, shown = attribute_name(key), clean(plain_value(value))
+    if not isinstance(told, Mapping):
+        return Sourced(name, shown)
+    word = _text(told.get("source"))
+    return Sourced(name, shown, SOURCES.get(word, word), _moment(told.get("at")))
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else None
 
 
 def attributes(value: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

@@ -151,7 +151,7 @@ async def counts_of(
 async def get_contact(
     connection: AsyncConnection, website_id: str, contact_id: str
 ) -> AnyRow | None:
-    unshown = {"search", "crisp_raw"}
+    unshown = {"search", "crisp_raw", "crisp_fields"}
     shown = [column for column in contacts.c if column.name not in unshown]
     query = select(*shown).where(contacts.c.website_id == website_id, contacts.c.id == contact_id)
     return (await connection.execute(query)).first()

@@ -25,7 +25,6 @@ async def all_websites(connection: AsyncConnection) -> Sequence[AnyRow]:
         websites.c.time_zone,
         websites.c.connected_at,
         websites.c.people_reread_at,
-        websites.c.mapping,
         websites.c.import_custom_data,
     )
     return (await connection.execute(query.order_by(websites.c.connected_at, websites.c.id))).all()

@@ -290,14 +290,16 @@ async def test_where_a_value_comes_from_is_told(db: Database, client: httpx.Asyn
     """SPEC V1: the source of each field; contact data apart from session data."""
     person = rows.contact(
         "kim", name="Kim", attributes={"job_title": "Buyer", "city": "Ghent", "data.plan": "pro"},
-        crisp_fields={"person.employment.title": "Buyer", "person.geolocation.city": "Bruges"},
+        field_sources={
+            "attributes.city": {"source": "csv", "at": rows.ago(days=2).isoformat(), "by": "i1"}
+        },
         observed_ms=int(rows.ago(hours=3).timestamp() * 1000),
     )  # fmt: skip
     await put(db, [*small_world(), person])
     page = (await client.get("/contacts/kim")).text
     assert "From Crisp as of" in page
     assert "<bdi>Buyer</bdi></td>" in page
-    assert '<bdi>Ghent</bdi> <span class="mark">written here or imported</span>' in page
+    assert '<bdi>Ghent</bdi> <span class="mark">CSV import, <time' in page
     assert "<h2>Contact data</h2>" in page
 
 

@@ -25,11 +25,15 @@ MIRA = Actor("user", "u1", "Mira", Role.MEMBER)
 
 async def refresh(told: Told, kind: Any, row_id: str, actor: Actor = MIRA) -> int:
     """How many requests it took."""
-    before = sum(told.world.counters.by_route.values())
+    before = asked(told)
     crisp = told.crisp
     await refresh_now(crisp.db, crisp.client, actor, crisp.website_id, kind, row_id)
-    after: int = sum(told.world.counters.by_route.values())
-    return after - before
+    return asked(told) - before
+
+
+def asked(told: Told) -> int:
+    counted: dict[str, int] = told.world.counters.by_route
+    return sum(counted.values())
 
 
 async def test_conversation_with_what_no_hook_told(database_url: str) -> None:
@@ -82,7 +86,7 @@ async def test_what_is_gone_in_crisp_is_buried(database_url: str) -> None:
 async def test_refused_with_a_reason_and_nothing_asked(database_url: str) -> None:
     async with imported(database_url) as told:
         person, talk = await told.person(3), await told.conversation(2)
-        before = sum(told.world.counters.by_route.values())
+        before = asked(told)
         with pytest.raises(Forbidden):
             await refresh(told, "contact", person.id, Actor("user", "v", "V", Role.VIEWER))
         with pytest.raises(NotFound):
@@ -96,7 +100,7 @@ async def test_refused_with_a_reason_and_nothing_asked(database_url: str) -> Non
             await connection.execute(update(websites).values(status="uninstalled"))
         with pytest.raises(Refused, match="uninstalled"):
             await refresh(told, "conversation", talk.id)
-        assert sum(told.world.counters.by_route.values()) == before
+        assert asked(told) == before
 
 
 async def test_trouble_is_told_and_changes_nothing(database_url: str) -> None:
