@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from app.accounts.actors import Actor
+from app.api.app import mount_api
 from app.db.session import Database, open_database
 from app.jobs import no_bell, ring_redis
 from app.pages.routes import install
@@ -58,8 +59,13 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
     app.router.routes.extend(hook_routes())
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.add_api_route("/readyz", partial(_readyz, app), methods=["GET"])
+    mount_api(app, _actor_of_token, settings.api_requests_per_minute)
     install(app)
     return app
+
+
+async def _actor_of_token(_db: Database, _token: str) -> Actor | None:
+    return None
 
 
 def _no_hook_bell() -> None:

@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     """Requests to Crisp at once, per process."""
     public_url: str = "http://127.0.0.1:8000"
     sync_every_minutes: Positive = 15
+    api_requests_per_minute: Positive = 600
+    """Requests a minute that each API token may make of each web process."""
+    changes_days: Positive = 30
+    """How long the change feed keeps what changed; an older cursor is told to start anew."""
     lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
 

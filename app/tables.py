@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.accounts.replies import api_replies
 from app.accounts.tables import audit_log
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.contacts.tables import contact_emails, contacts, custom_attributes
@@ -21,6 +22,7 @@ from app.webhooks.tables import inbox_events
 from app.websites.tables import websites
 
 __all__ = [
+    "api_replies",
     "audit_log",
     "change_batches",
     "change_counters",

@@ -23,6 +23,7 @@ NOT_PER_WEBSITE = {
     "inbox_events": "a hook is written down before it is known whose it is; website_id may be null",
     "hook_refusals": "nobody looks whose an unsigned hook says it is",
     "users": "people who log in may see several websites",
+    "api_replies": "an idempotency key belongs to an API token, which may see several websites",
     "audit_log": "users and tokens of the whole deployment are changed too; website_id may be null",
 }
 

@@ -21,7 +21,7 @@ from app.clock import from_ms
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.changes import note_changes
-from app.db.lookup import find_by_key
+from app.db.lookup import find_by_key, find_present
 from app.db.upsert import Merge, Row, newest_by_key, upsert
 from app.records import EditRecord, MessageRecord, conversation_id
 
@@ -164,7 +164,10 @@ async def _written(
 ) -> set[str]:
     """Upsert, and note what changed to the eye: most of what is read again says nothing new."""
     keys = [(row["conversation_id"], row["fingerprint"]) for row in rows]
-    before = await _shown(connection, website_id, keys)
+    # Most threads are read for the first time: asking by conversation costs a tenth then.
+    threads = sorted({key[0] for key in keys})
+    begun = await find_present(connection, messages, website_id, "conversation_id", threads)
+    before = await _shown(connection, website_id, [key for key in keys if key[0] in begun])
     await upsert(connection, messages, rows, key=_KEY, merge=merge, quiet=True)
     after = await _shown(connection, website_id, list(before))
     changed = [key for key in keys if key not in before or before[key] != after[key]]

@@ -60,7 +60,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a time without a zone must not reach the database")
-        return _moment_text(value) if dialect.name == "sqlite" else value
+        return moment_text(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if isinstance(value, str):
@@ -104,7 +104,7 @@ class Flag(TypeDecorator[bool]):
         return None if value is None else bool(value)
 
 
-def _moment_text(value: datetime) -> str:
+def moment_text(value: datetime) -> str:
     """UTC, milliseconds, without a zone. Raises ValueError for a time that has none itself."""
     if value.tzinfo is None:
         raise ValueError("a time without a zone must not reach the database")
@@ -115,7 +115,7 @@ def _moment_text(value: datetime) -> str:
 def sqlite_value(kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
     """How a value of this type that is not None is handed to SQLite; None when it goes as it is."""
     if isinstance(kind, UtcDateTime):
-        return _moment_text
+        return moment_text
     if isinstance(kind, Json):
         return dump_json
     return int if isinstance(kind, Flag) else None

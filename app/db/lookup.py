@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Table, Text, bindparam, case, cast, column, func, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import (
+    BindParameter,
+    Table,
+    Text,
+    bindparam,
+    case,
+    cast,
+    column,
+    exists,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import AnySelect, StoredRow, dump_json
+from app.db.sqlstate import driver_error
 
 Names = tuple[str, ...]
 
@@ -60,3 +73,41 @@ def _asked_on_postgres(table: Table, key: Names) -> list[Any]:
     rows = func.json_to_recordset(cast(_KEYS, postgresql.JSON)).table_valued(*typed)
     asked = rows.render_derived("asked", with_types=True)
     return [_WEBSITE, *(asked.c[name] for name in key)]
+
+
+async def find_present(
+    connection: AsyncConnection, table: Table, website_id: str, name: str, values: Sequence[str]
+) -> set[str]:
+    """Those of `values` that any row of the website has in its column `name`."""
+    if not values:
+        return set()
+    given = {"website": website_id, "keys": dump_json(list(values))}
+    if connection.dialect.name == "sqlite":
+        return await _present_on_sqlite(connection, _present_text(table, name), given)
+    rows = await connection.execute(_present("postgresql", table, name), given)
+    return set(rows.scalars())
+
+
+async def _present_on_sqlite(
+    connection: AsyncConnection, sql: str, given: dict[str, str]
+) -> set[str]:
+    """Past SQLAlchemy, which crosses to the driver's thread four times a statement (docs/why.md)."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    try:
+        return {value for (value,) in await driver.execute_fetchall(sql, given)}
+    except sqlite3.Error as error:
+        raise driver_error(sql, error) from error
+
+
+@lru_cache(maxsize=64)
+def _present(dialect: str, table: Table, name: str) -> AnySelect:
+    each = func.json_each if dialect == "sqlite" else func.json_array_elements_text
+    keys = _KEYS if dialect == "sqlite" else cast(_KEYS, postgresql.JSON)
+    asked = each(keys).table_valued("value", name="asked")
+    there = exists().where(table.c.website_id == _WEBSITE, table.c[name] == asked.c.value)
+    return select(asked.c.value).where(there)
+
+
+@lru_cache(maxsize=64)
+def _present_text(table: Table, name: str) -> str:
+    return str(_present("sqlite", table, name).compile(dialect=sqlite.dialect(paramstyle="named")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -41,3 +43,8 @@ def is_bad_value(error: BaseException) -> bool:
         # 54: larger than an index or a column can hold. Without a state: the driver could not send it.
         return str(state).startswith("54") if state else isinstance(error, ProgrammingError)
     return isinstance(error, StatementError | ValueError | TypeError | OverflowError)
+
+
+def driver_error(sql: str, error: sqlite3.Error) -> Exception:
+    """What SQLAlchemy would have raised, for a statement that did not go through it."""
+    return DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True)

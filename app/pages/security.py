@@ -22,8 +22,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-# Hooks come under the public name and prove themselves by their signature; probes come by address.
-OPEN_PATHS = ("/webhooks/", "/healthz", "/readyz")
+# Hooks come under the public name and prove themselves by their signature, programs by their token;
+# probes come by address.
+OPEN_PATHS = ("/webhooks/", "/api/", "/healthz", "/readyz")
 
 Refuse = Callable[[str], ASGIApp]
 

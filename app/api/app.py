@@ -1,0 +1,103 @@
+"""The API as an app of its own inside the web app: its errors, its door, its document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Depends, FastAPI, Security
+from fastapi.security import HTTPBearer
+
+from app.api import (
+    changes,
+    companies,
+    contacts,
+    conversations,
+    events,
+    imports,
+    messages,
+    syncs,
+    unmatched,
+    websites,
+)
+from app.api.caller import viewer
+from app.api.door import ActorOfToken, Door
+from app.api.problems import Problem, handle_errors
+from app.api.rates import Rates
+
+PREFIX = "/api/v1"
+_ABOUT = """People, conversations and messages of Crisp websites, per contact and per company.
+
+Every request carries a token: `Authorization: Bearer TOKEN`. Lists answer `data` and `next_cursor`; ask
+again with `cursor` until it is null. Errors are problem details (RFC 9457). GET answers have an `ETag`;
+send it as `If-None-Match` and get 304 while nothing changed. A POST with an `Idempotency-Key` is done
+once, however often it is sent within a day. `RateLimit` tells how many requests are left.
+"""
+_TAGS = (
+    ("websites", "The Crisp websites that this token may see."),
+    ("contacts", "People, from Crisp, from CSV files or entered by hand."),
+    ("companies", "Companies, by domain or name."),
+    ("conversations", "Conversations, and whose they are."),
+    ("messages", "What was said. Private notes only where `include=notes` asks for them."),
+    ("unmatched", "Conversations without a contact, and why."),
+    ("changes", "What changed since a cursor: for programs that keep a copy."),
+    ("syncs", "Runs that read Crisp."),
+    ("imports", "CSV files of contacts."),
+    ("events", "Web hooks received from Crisp."),
+)
+_PARTS = (
+    websites,
+    contacts,
+    companies,
+    conversations,
+    messages,
+    unmatched,
+    changes,
+    syncs,
+    imports,
+    events,
+)
+
+
+def mount_api(whole: FastAPI, actor_of_token: ActorOfToken, per_minute: int) -> FastAPI:
+    """`whole.state` must hold db, ring and hook_bell when the first request comes."""
+    api = FastAPI(
+        title="crispsync",
+        version="1",
+        description=_ABOUT,
+        openapi_tags=[{"name": name, "description": text} for name, text in _TAGS],
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[
+            Security(HTTPBearer(auto_error=False, description="A token of crispsync.")),
+            Depends(viewer),
+        ],
+        servers=[{"url": PREFIX}],
+        root_path_in_servers=False,
+        redirect_slashes=False,
+    )
+    api.state.whole = whole
+    for part in _PARTS:
+        api.include_router(part.router)
+    handle_errors(api)
+    api.add_middleware(
+        Door,
+        database=lambda: whole.state.db,
+        actor_of_token=actor_of_token,
+        rates=Rates(per_minute),
+    )
+    made = api.openapi
+    api.openapi = lambda: _with_problem(made())  # type: ignore[method-assign]
+    whole.mount(PREFIX, api)
+    return api
+
+
+def _with_problem(document: dict[str, Any]) -> dict[str, Any]:
+    """The shape of errors, which no route returns by itself, in place of FastAPI's own."""
+    shapes = document["components"]["schemas"]
+    if "Problem" not in shapes:
+        described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        shapes |= described.pop("$defs", {})
+        shapes["Problem"] = described
+        shapes.pop("HTTPValidationError", None)
+        shapes.pop("ValidationError", None)
+    return document

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime
+from sqlalchemy import select
+
+from app.api.answers import answer
+from app.api.caller import Asked, Caller, Db, Text, chosen
+from app.api.finding import load_one
+from app.api.paging import CursorText, Limit, Page, page_of
+from app.api.problems import errors
+from app.conversations.tables import conversation_companies, conversations
+from app.db.base import AnySelect
+from app.db.keyset import Order
+from app.published.loading import load_conversations
+from app.published.searching import has_words
+from app.published.shapes import Conversation
+
+router = APIRouter(prefix="/conversations", tags=["conversations"])
+_c = conversations.c
+ORDERS: Mapping[str, Order] = {
+    "id": Order(_c.id, _c.id, str, nullable=False),
+    "updated_at": Order(_c.crisp_updated_at, _c.id, datetime),
+    "created_at": Order(_c.crisp_created_at, _c.id, datetime),
+}
+Sort = Literal["id", "updated_at", "-updated_at", "created_at", "-created_at"]
+Status = Literal["pending", "unresolved", "resolved"]
+Since = Annotated[
+    AwareDatetime | None, Query(description="Crisp's time of the last update, this or later.")
+]
+
+
+class ConversationPage(Page):
+    data: list[Conversation]
+
+
+@router.get(
+    "", operation_id="listConversations", response_model=ConversationPage,
+    responses=errors(400, 404),
+)  # fmt: skip
+async def list_conversations(
+    request: Request,
+    db: Db,
+    actor: Caller,
+    website: Asked = None,
+    q: Text = None,
+    status: Status | None = None,
+    contact: Text = None,
+    company: Text = None,
+    operator: Text = None,
+    origin: Text = None,
+    updated_since: Since = None,
+    sort: Sort = "id",
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Response:
+    """Live conversations. `contact`, `company`: ids. `operator`: the name it is assigned to."""
+    async with db.read() as connection:
+        website_id = await chosen(connection, actor, website)
+        query = has_words(live(website_id), _c.search, q)
+        equal = {_c.status: status, _c.contact_id: contact, _c.assigned_to: operator}
+        for column, value in {**equal, _c.origin: origin}.items():
+            query = query.where(column == value) if value is not None else query
+        query = _of_company(query, website_id, company)
+        if updated_since is not None:
+            query = query.where(_c.crisp_updated_at >= updated_since)
+        asked = [q, status, contact, company, operator, origin]
+        since = updated_since.isoformat() if updated_since else None
+        scope = {"w": website_id, "asked": asked, "since": since}
+        page, following = await page_of(connection, query, ORDERS, sort, cursor, limit, scope)
+        ids = [row.id for row in page.rows]
+        found = await load_conversations(connection, website_id, ids)
+    data = [found[one] for one in ids]
+    return answer(request, ConversationPage(data=data, next_cursor=following))
+
+
+def live(website_id: str) -> AnySelect:
+    return select(_c.id).where(_c.website_id == website_id, _c.deleted_at.is_(None))
+
+
+def _of_company(query: AnySelect, website_id: str, company_id: str | None) -> AnySelect:
+    if company_id is None:
+        return query
+    link = conversation_companies.c
+    own = select(link.conversation_id).where(
+        link.website_id == website_id, link.company_id == company_id
+    )
+    return query.where(_c.id.in_(own))
+
+
+@router.get(
+    "/{conversation_id}", operation_id="getConversation", response_model=Conversation,
+    responses=errors(404),
+)  # fmt: skip
+async def get_conversation(
+    request: Request, db: Db, actor: Caller, conversation_id: str
+) -> Response:
+    async with db.read() as connection:
+        found = await load_one(
+            connection, actor, conversations, conversation_id, "conversation", load_conversations
+        )
+    return answer(request, found)

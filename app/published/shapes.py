@@ -1,0 +1,143 @@
+"""The shapes: names and types that clients are generated from. Times are UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+
+def _written(moment: datetime) -> str:
+    """Whole milliseconds, as both databases keep them at least: 2026-03-02T09:00:00.000Z."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment: TypeAlias = Annotated[
+    AwareDatetime, PlainSerializer(_written, when_used="json-unless-none")
+]
+WebsiteId: TypeAlias = Annotated[
+    str, Field(description="Crisp's website id.", examples=["8c842203-7ed8-4e29-a608-7cf78a7d2fcc"])
+]
+Id: TypeAlias = Annotated[str, Field(examples=["7d4f3f0e-5ad5-4b0c-9f0c-0d8f6d0c9b1a"])]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Website(Shape):
+    id: WebsiteId
+    name: str = Field(examples=["Acme Chat"])
+    domain: str | None = Field(examples=["acme.example"])
+    status: Literal["waiting", "connected", "paused", "disconnected", "uninstalled"]
+    attention: str | None = Field(description="What somebody should look at, as a sentence.")
+    time_zone: str = Field(examples=["Europe/Paris"])
+    connected_at: Moment
+    first_imported_at: Moment | None
+
+
+class Address(Shape):
+    email: str = Field(
+        description="In the normal form that matching uses.", examples=["ann@acme.example"]
+    )
+    primary: bool
+    source: str = Field(examples=["crisp"])
+
+
+class Membership(Shape):
+    """A contact in a company, since when and until when (null: still)."""
+
+    id: Id
+    website_id: WebsiteId
+    contact_id: Id
+    company_id: Id
+    company_name: str = Field(examples=["Acme"])
+    source: str = Field(examples=["crisp"])
+    since: Moment
+    until: Moment | None
+
+
+class Contact(Shape):
+    id: Id
+    website_id: WebsiteId
+    crisp_people_id: str | None
+    name: str | None = Field(examples=["Ann Example"])
+    email: str | None = Field(examples=["Ann@acme.example"])
+    phone: str | None
+    avatar: str | None
+    addresses: list[Address]
+    companies: list[Membership]
+    segments: list[str] = Field(examples=[["customer"]])
+    attributes: dict[str, Any] = Field(examples=[{"job_title": "Buyer", "country": "FR"}])
+    source: Literal["crisp", "csv", "api", "manual"]
+    last_active_at: Moment | None
+    signed_up_at: Moment | None
+    created_at: Moment
+    updated_at: Moment
+    deleted_at: Moment | None = Field(description="Removed in Crisp, or hidden by a person.")
+
+
+class Company(Shape):
+    id: Id
+    website_id: WebsiteId
+    name: str = Field(examples=["Acme"])
+    domain: str | None = Field(examples=["acme.example"])
+    domains: list[str]
+    names: list[str] = Field(description="Names it goes or went by, in normal form.")
+    attributes: dict[str, Any]
+    created_at: Moment
+    updated_at: Moment
+
+
+class Link(Shape):
+    """Whose a conversation is, and why."""
+
+    website_id: WebsiteId
+    conversation_id: Id
+    contact_id: Id | None
+    company_ids: list[Id]
+    rule: Literal["people_id", "email", "manual"] | None
+    value: str | None = Field(description="The people id, address or person that decided.")
+    verified: bool = Field(description="False where a visitor typed the address, unchecked.")
+    matched_at: Moment | None
+    conflicting_contact_id: Id | None
+    unmatched_reason: str | None = Field(examples=[None])
+
+
+class Conversation(Shape):
+    id: Id
+    website_id: WebsiteId
+    session_id: str = Field(examples=["session_36ba3566-9651-4790-afc8-ffedbccc317f"])
+    link: Link
+    status: Literal["pending", "unresolved", "resolved"]
+    subject: str | None = Field(examples=["Refund for order 4471"])
+    origin: str | None = Field(examples=["chat"])
+    assigned_to: str | None
+    rating: int | None
+    nickname: str | None
+    email: str | None
+    email_verified: bool
+    metadata: dict[str, Any]
+    message_count: int
+    last_message_at: Moment | None
+    created_at: Moment | None = Field(description="Crisp's time.")
+    updated_at: Moment | None = Field(description="Crisp's time.")
+    deleted_at: Moment | None
+
+
+class Message(Shape):
+    website_id: WebsiteId
+    conversation_id: Id
+    fingerprint: int = Field(
+        description="Unique inside its conversation only.", examples=[150698569649423]
+    )
+    direction: Literal["inbound", "outbound", "internal"]
+    type: str = Field(examples=["text"])
+    body: str
+    content: Any = Field(description="What is not text, whole: files, pickers, carousels.")
+    sender_name: str | None
+    automated: bool
+    sent_at: Moment | None
+    edited_at: Moment | None
+    deleted_at: Moment | None = Field(description="Removed: body and content are then empty.")
