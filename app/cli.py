@@ -194,6 +194,19 @@ def _filter_of(website_id: str | None, **asked: Any) -> Any:
     return commands.filter_of(website=website_id, **asked)
 
 
+@main.group()
+def keys() -> None:
+    """The keys that seal credentials and tokens in the database."""
+
+
+@keys.command("rotate")
+def rotate_keys() -> None:
+    """Seal everything with the first SECRET_KEY; run again, it goes on where it stopped."""
+    from app.commands import keys as commands
+
+    sys.exit(commands.rotate())
+
+
 @main.command()
 @json_option
 def status(as_json: bool) -> None:

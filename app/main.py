@@ -17,10 +17,11 @@ from app.db.session import Database, open_database
 from app.jobs import no_bell, ring_redis
 from app.pages.routes import install
 from app.settings import Settings, get_settings
-from app.sync.access import open_client
+from app.sync.access import opened_client
 from app.sync.preview import Preview, preview_backfill
 from app.sync.refresh_now import Kind, refresh_now
 from app.sync.usage import QuotaState, read_quota
+from app.vault.store import check_at_start
 from app.webhooks.intake import opened_intake
 from app.webhooks.receive import hook_routes
 
@@ -45,9 +46,10 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         app.state.refresh = partial(_refresh, db, settings)
         app.state.public_url = settings.public_url
         app.state.hook_bell = _no_hook_bell
+        await check_at_start(db, settings)
         async with (
             alongside(app, db) if alongside else nullcontext(),
-            opened_intake(db, settings.signing_secrets, partial(_ring_for_hooks, app)) as receiver,
+            opened_intake(db, settings, partial(_ring_for_hooks, app)) as receiver,
         ):
             app.state.hook_receiver = receiver
             yield
@@ -97,12 +99,8 @@ async def _quota(db: Database, settings: Settings) -> QuotaState:
 async def _refresh(
     db: Database, settings: Settings, actor: Actor, website_id: str, kind: Kind, row_id: str
 ) -> None:
-    client = open_client(db, settings)
-    try:
+    async with opened_client(db, settings) as client:
         await refresh_now(db, client, actor, website_id, kind, row_id)
-    finally:
-        await client.budget.give_back()
-        await client.close()
 
 
 async def _preview(
@@ -112,9 +110,5 @@ async def _preview(
     window_from: datetime,
     window_to: datetime,
 ) -> Preview:
-    client = open_client(db, settings)
-    try:
+    async with opened_client(db, settings) as client:
         return await preview_backfill(client, website_id, window_from, window_to)
-    finally:
-        await client.budget.give_back()
-        await client.close()

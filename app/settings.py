@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     """Requests a day that Crisp allows this plugin over all its websites (SPEC S6)."""
     crisp_concurrency: Positive = 8
     """Requests to Crisp at once, per process."""
+    secret_key: SecretStr | None = None
+    """Seals what nobody may read in the database; several while one replaces another (app/vault)."""
     public_url: str = "http://127.0.0.1:8000"
     sync_every_minutes: Positive = 15
     api_requests_per_minute: Positive = 600
@@ -44,8 +46,12 @@ class Settings(BaseSettings):
     @property
     def signing_secrets(self) -> tuple[bytes, ...]:
         """Every secret that counts at the moment; empty when hooks cannot be verified."""
-        told = self.crisp_signing_secret.get_secret_value() if self.crisp_signing_secret else ""
-        return tuple(part.strip().encode() for part in told.split(",") if part.strip())
+        return tuple(part.encode() for part in split_secrets(_plain(self.crisp_signing_secret)))
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The current one first; empty when SECRET_KEY is not set."""
+        return split_secrets(_plain(self.secret_key))
 
     @field_validator("redis_url")
     @classmethod
@@ -56,6 +62,15 @@ class Settings(BaseSettings):
     @classmethod
     def _check_crisp_api_url(cls, url: str) -> str:
         return _require_address(url, "https", "http")
+
+
+def split_secrets(text: str) -> tuple[str, ...]:
+    """What commas separate, without the space around."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _require_address(url: str, *schemes: str) -> str:

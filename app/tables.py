@@ -18,6 +18,7 @@ from app.db.base import metadata
 from app.db.changes import change_batches, change_counters
 from app.imports.tables import import_companies, import_mappings, import_rows, imports
 from app.sync.tables import sync_failures, sync_runs
+from app.vault.tables import sealed_secrets
 from app.webhooks.tables import inbox_events
 from app.websites.tables import websites
 
@@ -45,6 +46,7 @@ __all__ = [
     "operators",
     "quota_pauses",
     "quota_usage",
+    "sealed_secrets",
     "sync_failures",
     "sync_runs",
     "websites",

@@ -24,7 +24,7 @@ class HookWork:
         self.applier = Applier(self.db)
 
     def start(self) -> None:
-        refreshing = keep_refreshing(self.db, lambda: self.worker.client, self.applier.stopping)
+        refreshing = keep_refreshing(self.db, self.worker.client, self.applier.stopping)
         self._tasks = [
             asyncio.create_task(self.applier.work()),
             asyncio.create_task(refreshing),

@@ -18,6 +18,7 @@ from app.logs import configure_logs
 from app.settings import get_settings
 from app.sync.schedule import queue_due_runs
 from app.sync.worker import Worker
+from app.vault.store import check_at_start
 from workers.hooks import HookWork
 
 DAY = 24 * 3600
@@ -27,6 +28,7 @@ async def start(ctx: dict[str, Any]) -> None:
     settings = get_settings()
     configure_logs()
     ctx["db"] = open_database(settings.database_url)
+    await check_at_start(ctx["db"], settings)
     ctx["worker"] = Worker(ctx["db"], settings)
     ctx["hooks"] = HookWork(ctx["db"], ctx["worker"])
     ctx["hooks"].start()

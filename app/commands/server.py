@@ -12,6 +12,7 @@ from app.db.runner_lock import try_runner_lock
 from app.errors import Conflict, Refused
 from app.logs import configure_logs
 from app.settings import Settings, get_settings
+from app.vault.keys import load_keyring
 
 GRACE_SECONDS = 20
 REDIS_RETRY_SECONDS = 3.0
@@ -21,6 +22,7 @@ def serve(host: str, port: int) -> None:
     """Until SIGTERM or SIGINT. Raises Refused, Conflict, DatabaseTooNew."""
     settings = get_settings()
     _require_loopback(host)
+    load_keyring(settings)
     with try_runner_lock(settings.database_url) as alone:
         if not alone and settings.redis_url is None:
             raise Conflict(
@@ -84,6 +86,7 @@ def work() -> None:
     settings = get_settings()
     if settings.redis_url is None:
         raise Refused("REDIS_URL is not set: without Redis the jobs run inside crispsync serve.")
+    load_keyring(settings)
     upgrade(settings.database_url)
     configure_logs()
     from arq.utils import import_string

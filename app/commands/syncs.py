@@ -15,7 +15,7 @@ from app.db.runner_lock import try_runner_lock
 from app.db.session import Database
 from app.errors import Refused
 from app.settings import Settings
-from app.sync.access import open_client, require_credential
+from app.sync.access import opened_client, require_credential
 from app.sync.foreground import EXIT_CODES, wait_for_run
 from app.sync.preview import preview_backfill
 from app.sync.runs import Kind, request_run
@@ -67,7 +67,7 @@ def _run(
 ) -> int:
     async def work(db: Database, settings: Settings) -> int:
         if wait:
-            _require_means(settings)
+            await _require_means(db, settings)
         code = 0
         for website_id in await _chosen(db, website_text):
             run_id = await request_run(
@@ -88,11 +88,11 @@ def _run(
     return with_database(work)
 
 
-def _require_means(settings: Settings) -> None:
+async def _require_means(db: Database, settings: Settings) -> None:
     """Nothing is queued that could not be worked on here. Raises Refused."""
     with try_runner_lock(settings.database_url) as may_work:
         if may_work:
-            require_credential(settings)
+            await require_credential(db, settings)
 
 
 async def _wait(db: Database, settings: Settings, kind: str, website_id: str, run_id: str) -> int:
@@ -144,8 +144,7 @@ async def _connected(connection: AsyncConnection) -> list[str]:
 
 def _preview(website_text: str | None, window_from: datetime, window_to: datetime) -> int:
     async def work(db: Database, settings: Settings) -> int:
-        client = open_client(db, settings)
-        try:
+        async with opened_client(db, settings) as client:
             for website_id in await _chosen(db, website_text):
                 found = await preview_backfill(client, website_id, window_from, window_to)
                 least = "at least " if found.at_least else ""
@@ -153,9 +152,6 @@ def _preview(website_text: str | None, window_from: datetime, window_to: datetim
                     f"{website_id}: {least}{found.conversations:,} conversations, about "
                     f"{found.requests:,} requests, {found.days:.1f} days at the day's quota."
                 )
-        finally:
-            await client.budget.give_back()
-            await client.close()
         return 0
 
     return with_database(work)

@@ -10,8 +10,9 @@ from app.commands.database import with_database
 from app.commands.output import as_document, as_table
 from app.db.session import Database
 from app.settings import Settings
-from app.sync.access import open_client
+from app.sync.access import opened_client
 from app.websites import connect as connecting
+from app.websites.credential import read_credential
 from app.websites.tables import websites
 
 
@@ -19,12 +20,9 @@ def connect(text: str) -> str:
     website_id = connecting.require_website_id(text)
 
     async def work(db: Database, settings: Settings) -> str:
-        client = open_client(db, settings)
-        try:
-            found = await connecting.verify(client, website_id, settings.crisp_plugin_id)
-        finally:
-            await client.budget.give_back()
-            await client.close()
+        plugin_id = (await read_credential(db, settings)).plugin_id
+        async with opened_client(db, settings) as client:
+            found = await connecting.verify(client, website_id, plugin_id)
         await connecting.save_connected(db, found)
         return (
             f"Connected {found.name} ({website_id}). "

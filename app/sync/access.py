@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from app.crisp.budget import Budget
 from app.crisp.client import Credential, CrispClient
 from app.db.session import Database
-from app.errors import Refused
 from app.settings import Settings
+from app.websites.credential import read_credential
 
 
-def open_client(
-    db: Database, settings: Settings, sharers: Callable[[], frozenset[str]] = frozenset
+async def require_credential(db: Database, settings: Settings) -> Credential:
+    """Raises Refused when there is none, or none that can be decrypted."""
+    return (await read_credential(db, settings)).require()
+
+
+def client_of(
+    db: Database,
+    settings: Settings,
+    credential: Credential,
+    sharers: Callable[[], frozenset[str]] = frozenset,
 ) -> CrispClient:
-    """Raises Refused when no credential is set."""
-    credential = require_credential(settings)
     budget = Budget(db, credential.identifier, settings.crisp_daily_quota, sharers)
     return CrispClient(settings.crisp_api_url, credential, budget, settings.crisp_concurrency)
 
 
-def require_credential(settings: Settings) -> Credential:
-    """Raises Refused when none is set."""
-    if not settings.crisp_identifier or settings.crisp_key is None:
-        raise Refused(
-            "There is no Crisp credential: set CRISP_IDENTIFIER and CRISP_KEY to the plugin's token "
-            "(Crisp Marketplace, your plugin, Tokens)."
-        )
-    return Credential(settings.crisp_identifier, settings.crisp_key.get_secret_value())
+async def open_client(db: Database, settings: Settings) -> CrispClient:
+    """Raises Refused when there is no credential."""
+    return client_of(db, settings, await require_credential(db, settings))
+
+
+@asynccontextmanager
+async def opened_client(db: Database, settings: Settings) -> AsyncIterator[CrispClient]:
+    """For a few requests: what was granted and not used is given back. Raises Refused."""
+    client = await open_client(db, settings)
+    try:
+        yield client
+    finally:
+        await client.budget.give_back()
+        await client.close()

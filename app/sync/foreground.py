@@ -27,7 +27,7 @@ async def wait_for_run(
     """The run's row once it has ended or is parked. Works on it here when nobody else does and
     `may_work`. Raises Refused when there is no credential to work with.
     """
-    client = open_client(db, settings) if may_work else None
+    client = await open_client(db, settings) if may_work else None
     try:
         while True:
             held = await claim(db, owner_name(), settings.lease_seconds, run_id) if client else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -244,13 +244,13 @@ WITHOUT_CREDENTIAL = 30.0
 
 
 async def keep_refreshing(
-    db: Database, client: Callable[[], CrispClient], stopping: asyncio.Event
+    db: Database, client: Callable[[], Awaitable[CrispClient]], stopping: asyncio.Event
 ) -> None:
     """Ask for what is due, until `stopping` is set. `client` raises Refused while there is no credential."""
     while not stopping.is_set():
         wait = LOOK_EVERY
         try:
-            if await refresh_due(db, client()):
+            if await refresh_due(db, await client()):
                 continue
         except Refused:
             wait = WITHOUT_CREDENTIAL

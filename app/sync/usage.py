@@ -10,6 +10,7 @@ from app.crisp import quota
 from app.crisp.budget import credential_key
 from app.db.session import Database
 from app.settings import Settings
+from app.websites.credential import read_credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,10 @@ class QuotaState:
 
 
 async def read_quota(db: Database, settings: Settings) -> QuotaState:
-    if not settings.crisp_identifier:
+    identifier = (await read_credential(db, settings)).identifier
+    if not identifier:
         return QuotaState(0, settings.crisp_daily_quota)
-    credential = credential_key(settings.crisp_identifier)
+    credential = credential_key(identifier)
     async with db.read() as connection:
         used = await quota.total_used(connection, credential, clock.now().strftime("%Y-%m-%d"))
         pause = await quota.find_pause(connection, credential)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy import select
 
-from app.crisp.client import CrispClient
+from app.crisp.client import Credential, CrispClient
 from app.db.session import Database
 from app.errors import CrispsyncError, Refused
 from app.settings import Settings
-from app.sync.access import open_client
+from app.sync.access import client_of, require_credential
 from app.sync.execute import execute
 from app.sync.leases import Claim, claim, finish
 from app.sync.schedule import queue_due_runs
@@ -42,14 +42,19 @@ class Worker:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     busy_websites: frozenset[str] = frozenset()
     _client: CrispClient | None = None
+    _credential: Credential | None = None
+    _retired: list[CrispClient] = field(default_factory=list)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _working_off: bool = False
 
-    @property
-    def client(self) -> CrispClient:
-        """Raises Refused when no credential is set."""
-        if self._client is None:
-            self._client = open_client(self.db, self.settings, lambda: self.busy_websites)
+    async def client(self) -> CrispClient:
+        """One with the credential as it is now. Raises Refused when there is none."""
+        credential = await require_credential(self.db, self.settings)
+        if self._client is None or credential != self._credential:
+            if self._client is not None:  # runs under way go on with theirs
+                self._retired.append(self._client)
+            self._credential = credential
+            self._client = client_of(self.db, self.settings, credential, lambda: self.busy_websites)
         return self._client
 
     async def work(self) -> None:
@@ -103,8 +108,8 @@ class Worker:
 
     async def close(self) -> None:
         await self._stop()
-        if self._client is not None:
-            await self._client.close()
+        for client in (*self._retired, *filter(None, [self._client])):
+            await client.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -115,7 +120,7 @@ class Worker:
     async def _execute(self, held: Claim) -> None:
         log.info("sync.started", run_id=held.run_id, website_id=held.website_id, kind=held.kind)
         try:
-            client = self.client
+            client = await self.client()
         except Refused as error:
             await self._refuse(held, error.message)
             return

@@ -56,14 +56,30 @@ class _Gone(Exception):
 
 
 class HookReceiver:
-    """`secrets` as of CRISP_SIGNING_SECRET; without any, every hook is refused."""
+    """Without any secret every hook is refused; while the secrets are not known (None), none is
+    judged: Crisp is to send it again.
+    """
 
-    def __init__(self, secrets: Sequence[bytes], commits: GroupCommit, refusals: Refusals) -> None:
-        self._secrets = secrets
+    def __init__(
+        self, secrets: Sequence[bytes] | None, commits: GroupCommit, refusals: Refusals
+    ) -> None:
+        self._secrets: Sequence[bytes] | None = None
         self._commits = commits
         self._refusals = refusals
-        self.accepted_by_secret = [0] * len(secrets)
+        self.accepted_by_secret: list[int] = []
         """How many hooks each secret has signed, to see when an old one can go (case 25)."""
+        if secrets is not None:
+            self.use(secrets)
+
+    def use(self, secrets: Sequence[bytes]) -> None:
+        """From now on these count."""
+        if self._secrets is None or tuple(secrets) != tuple(self._secrets):
+            self._secrets = tuple(secrets)
+            self.accepted_by_secret = [0] * len(secrets)
+
+    @property
+    def can_verify(self) -> bool:
+        return bool(self._secrets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -90,6 +106,8 @@ class HookReceiver:
         return STORED
 
     def _check_signature(self, timestamp: bytes, body: bytes, signature: bytes) -> None:
+        if self._secrets is None:
+            raise DatabaseAway("The signing secrets could not be read yet.")
         index = fitting_secret(self._secrets, timestamp, body, signature)
         if index is None:
             raise Refusal(self._why_forbidden(signature), FORBIDDEN)

@@ -341,7 +341,7 @@ async def test_without_a_secret_every_hook_is_refused(
         assert await taking.refusals() == {"no_secret": 2}
         assert await taking.rows() == []
     told = capfd.readouterr()
-    assert (told.out + told.err).count("CRISP_SIGNING_SECRET is not set") == 1
+    assert (told.out + told.err).count("no signing secret is set") == 1
 
 
 @pytest.mark.parametrize("given", [None, "", " ", ",", " , ,"])
