@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
+from app.companies.edited import (
+    Joining,
+    Trace,
+    drop_memberships,
+    end_memberships,
+    join_companies,
+)
 from app.companies.store import Membership, Naming, keep_memberships, resolve_companies
+from app.contacts.edited import delete_contacts, forget_addresses, write_contact_edits
 from app.contacts.removals import bury_contacts
 from app.contacts.store import Belonging, ContactChanges, write_contacts
 from app.conversations.removals import bury_conversations
@@ -22,7 +31,7 @@ from app.conversations.threads import (
 from app.db.sqlstate import is_bad_value
 from app.db.statistics import ensure_statistics
 from app.matching.link import relink, relink_companies, touched_conversations
-from app.records import Batch, MessageRecord, Rejected
+from app.records import Batch, ContactEdit, MessageRecord, Rejected
 from app.websites.rules import WebsiteRules, lock_website
 
 # What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
@@ -62,6 +71,62 @@ async def ingest_singly(connection: AsyncConnection, rules: WebsiteRules, batch:
     """For a batch that was refused: what can be kept is kept, the rest is reported (FAILURES case 53)."""
     await lock_website(connection, rules.id)
     return await _write_one_by_one(connection, rules, batch)
+
+
+@dataclass(slots=True)
+class Edited:
+    """The membership that each contact got, and what that did to companies."""
+
+    memberships: dict[str, str]
+    companies: list[Trace]
+
+
+async def ingest_edits(
+    connection: AsyncConnection, website_id: str, edits: Sequence[ContactEdit]
+) -> Edited:
+    """Write what others than Crisp say of contacts, and link again what that touches (SPEC I12).
+
+    Raises one of BAD_VALUES when the database refuses one of them; then none is written.
+    """
+    await lock_website(connection, website_id)
+    since = await write_contact_edits(connection, website_id, edits)
+    moment = clock.now()
+    closed = [one for edit in edits for one in edit.closed]
+    reopened = [one for edit in edits for one in edit.reopened]
+    dropped = [one for edit in edits for one in edit.dropped]
+    await end_memberships(connection, website_id, closed, moment)
+    await end_memberships(connection, website_id, reopened, None)
+    await drop_memberships(connection, website_id, dropped)
+    joinings = [
+        Joining(
+            contact_id=edit.contact_id,
+            company=edit.company,
+            source=edit.company_source,
+            since=since[edit.contact_id],
+            replaces=bool(edit.closed),
+            described=edit.described,
+            opens=edit.joins,
+        )
+        for edit in edits
+        if edit.company is not None
+    ]
+    opened, traces = await join_companies(connection, website_id, joinings)
+    contact_ids = [edit.contact_id for edit in edits]
+    touched = await touched_conversations(connection, website_id, contact_ids=contact_ids)
+    await relink(connection, website_id, touched)
+    return Edited(opened, traces)
+
+
+async def delete_untouched(
+    connection: AsyncConnection, website_id: str, contact_ids: Sequence[str]
+) -> None:
+    """Contacts that an import made and nobody touched since: gone as if they had never been."""
+    await lock_website(connection, website_id)
+    touched = await touched_conversations(connection, website_id, contact_ids=contact_ids)
+    # Without an address nothing is found by it any more; then nothing points to the contact.
+    await forget_addresses(connection, website_id, contact_ids)
+    await delete_contacts(connection, website_id, contact_ids)
+    await relink(connection, website_id, touched)
 
 
 async def remove_conversations(

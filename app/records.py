@@ -150,6 +150,31 @@ class OperatorRecord:
     role: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ContactEdit:
+    """What a file, a person or a program says of one contact, beside what Crisp says (SPEC D7).
+
+    Keys of `fields` are columns of a contact or `attributes.<key>`; None empties. `sources` tells for
+    the same keys who wrote them (app/contacts/sources.py), None for nobody. With `made_by` the contact
+    is new, and `email` its address. `segment_sources`, when given, are all its segments and their owners.
+    `company` is one that it joins, or only describes when not `joins`; `closed`, `reopened` and `dropped` are ids of its memberships.
+    """
+
+    contact_id: str
+    fields: Fields = field(default_factory=dict)
+    sources: Fields = field(default_factory=dict)
+    made_by: Literal["csv", "api", "manual"] | None = None
+    email: str | None = None
+    segment_sources: dict[str, list[str]] | None = None
+    company: CompanyRef | None = None
+    company_source: str = "csv"
+    joins: bool = True
+    described: str | None = None
+    closed: tuple[str, ...] = ()
+    reopened: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
 RecordKind = Literal["contact", "conversation", "message", "operator"]
 
 

@@ -76,6 +76,17 @@ async def resolve_companies(
     return {naming.company.key: owners[naming.company.key] for naming in ordered}
 
 
+async def find_companies(
+    connection: AsyncConnection, website_id: str, refs: Sequence[CompanyRef]
+) -> dict[Alias, StoredRow]:
+    """The companies that there are for these references, by the key of each; nothing is made."""
+    namings = [Naming(ref, 0) for ref in refs]
+    owners = await _owners(connection, website_id, namings)
+    known = await _known(connection, website_id, set(owners.values()))
+    found = {ref.key: _find(ref, owners, known, {}) for ref in refs}
+    return {key: known[company_id] for key, company_id in found.items() if company_id in known}
+
+
 def _aliases(company: CompanyRef) -> list[Alias]:
     found: list[Alias] = [("domain", company.domain)] if company.domain else []
     name = normal_company_name(company.name or "")
@@ -103,9 +114,13 @@ async def _known(
     if not ids:
         return {}
     rows = await connection.execute(
-        select(companies.c.id, companies.c.name, companies.c.domain, companies.c.named_ms).where(
-            companies.c.website_id == website_id, companies.c.id.in_(sorted(ids))
-        )
+        select(
+            companies.c.id,
+            companies.c.name,
+            companies.c.domain,
+            companies.c.named_ms,
+            companies.c.attributes,
+        ).where(companies.c.website_id == website_id, companies.c.id.in_(sorted(ids)))
     )
     return {row.id: row for row in rows}
 

@@ -20,12 +20,14 @@ class LeaseLost(Exception):  # said to the own process only, it is no error of t
 
 
 class Held(Protocol):
-    website_id: str
-    epoch: int
-    lease_ms: int
-
+    @property
+    def website_id(self) -> str: ...
     @property
     def row_id(self) -> str: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def lease_ms(self) -> int: ...
 
 
 async def database_ms(connection: AsyncConnection) -> int:

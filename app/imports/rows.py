@@ -56,6 +56,7 @@ class Row:
     problems: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)
+    origin: int | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Interpreter:
 
     columns: Sequence[ColumnMap]
     options: Options
+    origin_column: int | None = None
     _used: list[tuple[int, ColumnMap]] = field(default_factory=list)
     _custom: frozenset[str] = frozenset()
 
@@ -73,6 +75,7 @@ class Interpreter:
 
     def __call__(self, raw: RawRow) -> Row:
         row = Row(raw.line, custom=self._custom, cells=raw.cells)
+        row.origin = self._origin(raw.cells)
         if raw.problem is not None or self._is_too_wide(raw.cells):
             row.problems.append(_WHOLE[raw.problem or "too_many_cells"])
             return row
@@ -86,6 +89,13 @@ class Interpreter:
 
     def _is_too_wide(self, cells: Sequence[str]) -> bool:
         return any(cell.strip() for cell in cells[len(self.columns) :])
+
+    def _origin(self, cells: Sequence[str]) -> int | None:
+        """The line of the first file, where this one holds its bad rows (app/imports/bad_rows.py)."""
+        if self.origin_column is None or self.origin_column >= len(cells):
+            return None
+        cell = cells[self.origin_column].strip()
+        return int(cell) if cell.isascii() and cell.isdigit() and len(cell) < 16 else None
 
     def _cells(self, cells: Sequence[str]) -> dict[str, tuple[ColumnMap, str]]:
         """By target; what a short row leaves out is not told, which is not the same as empty."""

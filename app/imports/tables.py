@@ -82,6 +82,8 @@ import_rows = website_table(
     Column("cells", Json),
     # The contact as it was when the plan was made; whatever differs then, refuses the row.
     Column("basis", Text),
+    # In a file of bad rows that was repaired: the line of the first file.
+    Column("origin", BigInt),
     PrimaryKeyConstraint("website_id", "import_id", "line"),
     ForeignKeyConstraint(
         ["website_id", "import_id"], ["imports.website_id", "imports.id"], ondelete="CASCADE"

@@ -1,0 +1,245 @@
+"""Applying a plan, exactly, in chunks; a row whose contact changed meanwhile is refused (SPEC I7, I9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.contacts.sources import INFERRED, source
+from app.db.base import StoredRow, new_id
+from app.db.sqlstate import is_bad_value
+from app.db.upsert import Row, update_rows
+from app.imports.diff import SOURCE, value_of
+from app.imports.known import Known, find_holders
+from app.imports.problems import Problem
+from app.imports.tables import import_rows, imports
+from app.imports.traces import keep_traces
+from app.imports.work import Work
+from app.ingest import BAD_VALUES, Edited, ingest_edits
+from app.records import CompanyRef, ContactEdit, Fields
+from app.websites.rules import lock_website
+
+CHUNK = 500
+_KEY = ("website_id", "import_id", "line")
+_CHANGED = Problem(
+    "changed_meanwhile",
+    "The contact was changed after the plan was made; nothing of this row was written.",
+    suggestion="Plan this import again.",
+)
+_REFUSED = Problem(
+    "refused_by_database",
+    "The database refuses a value of this row; nothing of it was written.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One planned row that can be applied, the contact it is about, and what is to be written."""
+
+    row: StoredRow
+    known: Known | None
+    edit: ContactEdit
+
+
+async def commit(work: Work) -> None:
+    """Every planned row once, in transactions of CHUNK rows, from where the work stopped."""
+    done = False
+    while not done:
+        done = await work.db.transact(lambda connection: _commit_chunk(connection, work))
+    await work.db.transact(lambda connection: _end(connection, work))
+
+
+async def _commit_chunk(connection: AsyncConnection, work: Work) -> bool:
+    """True when there was nothing left. Counts are made anew: a transaction may be tried again."""
+    await lock_website(connection, work.website_id)
+    rows = await _next_rows(connection, work)
+    if not rows:
+        return True
+    holders = await find_holders(connection, work.website_id, [row.email_norm for row in rows])
+    steps, refused = _sort_out(work, rows, holders)
+    results = [_result(row, "refused", problems=[_CHANGED.as_json()]) for row in refused]
+    results += await _apply(connection, work, steps)
+    counts = dict(work.counts)
+    for result in results:
+        key = "refused" if result["state"] == "refused" else "applied"
+        counts[key] = counts.get(key, 0) + 1
+    await _save_results(connection, results)
+    checkpoint = {**work.checkpoint, "done": rows[-1].line}
+    await work.save(connection, counts=counts, checkpoint=checkpoint)
+    work.counts, work.checkpoint = counts, checkpoint
+    return False
+
+
+async def _next_rows(connection: AsyncConnection, work: Work) -> Sequence[StoredRow]:
+    rows = await connection.execute(
+        select(import_rows)
+        .where(
+            import_rows.c.website_id == work.website_id,
+            import_rows.c.import_id == work.row_id,
+            import_rows.c.outcome.in_(("create", "update")),
+            import_rows.c.state == "planned",
+            import_rows.c.line > work.checkpoint.get("done", 0),
+        )
+        .order_by(import_rows.c.line)
+        .limit(CHUNK)
+    )
+    return rows.all()
+
+
+def _sort_out(
+    work: Work, rows: Sequence[StoredRow], holders: Mapping[str, list[Known]]
+) -> tuple[list[Step], list[StoredRow]]:
+    steps, refused = [], []
+    for row in rows:
+        found = holders.get(row.email_norm, [])
+        known = found[0] if found else None
+        if len(found) > 1 or not _is_as_planned(row, known):
+            refused.append(row)
+        else:
+            steps.append(Step(row, known, _edit(work, row, known)))
+    return steps, refused
+
+
+def _is_as_planned(row: StoredRow, known: Known | None) -> bool:
+    if known is None or row.outcome == "create":
+        return known is None and row.outcome == "create"
+    if row.contact_id != known.row.id or known.digest(row.basis[0]) != row.basis:
+        return False
+    company = row.changes.get("company")
+    return company is None or company["open"] == [link.id for link in known.memberships]
+
+
+def _edit(work: Work, row: StoredRow, known: Known | None) -> ContactEdit:
+    changes: dict[str, Any] = row.changes
+    fields: Fields = {t: value_of(t, new) for t, (_, new) in changes.get("fields", {}).items()}
+    told = source(SOURCE, clock.now(), work.row_id)
+    sources: Fields = dict.fromkeys(fields, told)
+    if "name" in fields and _is_inferred(changes):
+        sources["name"] = {**told, "source": INFERRED}
+    segments = changes.get("segments")
+    company = changes.get("company") or {}
+    named = company.get("name") or company.get("domain")
+    return ContactEdit(
+        contact_id=known.row.id if known is not None else new_id(),
+        fields=fields,
+        sources=sources,
+        made_by="csv" if known is None else None,
+        email=changes.get("email"),
+        segment_sources=segments[1] if segments else ({} if known is None else None),
+        company=CompanyRef(company["name"], company["domain"]) if named else None,
+        joins=bool(company.get("joins")),
+        described=company["described"][1] if company.get("described") else None,
+        closed=tuple(company.get("closes", ())),
+    )
+
+
+def _is_inferred(changes: Mapping[str, Any]) -> bool:
+    return bool(changes.get("inferred"))
+
+
+async def _apply(connection: AsyncConnection, work: Work, steps: Sequence[Step]) -> list[Row]:
+    """All of them at once; one by one when the database refuses a value (FAILURES case 53)."""
+    if not steps:
+        return []
+    try:
+        async with connection.begin_nested():
+            edited = await ingest_edits(connection, work.website_id, [s.edit for s in steps])
+    except BAD_VALUES as error:
+        if not is_bad_value(error):
+            raise
+        if len(steps) == 1:
+            return [_result(steps[0].row, "refused", problems=[_REFUSED.as_json()])]
+        return [row for step in steps for row in await _apply(connection, work, [step])]
+    await keep_traces(connection, work.website_id, work.row_id, edited.companies)
+    return [_applied(step, edited) for step in steps]
+
+
+def _applied(step: Step, edited: Edited) -> Row:
+    """What was there before goes into the row, so that an undo finds it."""
+    changes = dict(step.row.changes)
+    if step.known is not None and "fields" in changes:
+        before = step.known.row.field_sources
+        changes["sources"] = {target: before.get(target) for target in changes["fields"]}
+    contact_id = step.edit.contact_id
+    if "company" in changes and contact_id in edited.memberships:
+        changes["company"] = {**changes["company"], "opened": edited.memberships[contact_id]}
+    return _result(step.row, "applied", contact_id=contact_id, changes=changes)
+
+
+def _result(row: StoredRow, state: str, **values: Any) -> Row:
+    kept = {"contact_id": row.contact_id, "changes": row.changes, "problems": row.problems}
+    key = {"website_id": row.website_id, "import_id": row.import_id, "line": row.line}
+    return {**key, "state": state, **kept, **values}
+
+
+async def _save_results(connection: AsyncConnection, results: Sequence[Row]) -> None:
+    ordered = sorted(results, key=lambda row: row["line"])
+    await update_rows(connection, import_rows, ordered, key=_KEY)
+
+
+async def _end(connection: AsyncConnection, work: Work) -> None:
+    counts = dict(work.counts)
+    counts.update(await _count_applied(connection, work))
+    ended = {"state": "done", "finished_at": clock.now(), "lease_owner": None, "error": None}
+    await mark_repaired(connection, work)
+    await work.save(connection, counts=counts, **ended)
+
+
+async def _count_applied(connection: AsyncConnection, work: Work) -> dict[str, int]:
+    rows = await connection.execute(
+        select(import_rows.c.outcome, func.count())
+        .where(
+            import_rows.c.website_id == work.website_id,
+            import_rows.c.import_id == work.row_id,
+            import_rows.c.outcome.in_(("create", "update")),
+            import_rows.c.state == "applied",
+        )
+        .group_by(import_rows.c.outcome)
+    )
+    found = {row[0]: row[1] for row in rows}
+    return {"created": found.get("create", 0), "updated": found.get("update", 0)}
+
+
+async def mark_repaired(connection: AsyncConnection, work: Work) -> None:
+    """Bad rows of an earlier import that came in with this one count there as repaired (SPEC I8)."""
+    first = work.row.repairs
+    if first is None:
+        return
+    good = select(import_rows.c.origin).where(
+        import_rows.c.website_id == work.website_id,
+        import_rows.c.import_id == work.row_id,
+        import_rows.c.origin.is_not(None),
+        import_rows.c.outcome.in_(("unchanged", "skip"))
+        | import_rows.c.state.in_(("applied", "repaired")),
+    )
+    await connection.execute(
+        import_rows.update()
+        .where(
+            import_rows.c.website_id == work.website_id,
+            import_rows.c.import_id == first,
+            import_rows.c.line.in_(good),
+            (import_rows.c.outcome == "error") | (import_rows.c.state == "refused"),
+        )
+        .values(state="repaired")
+    )
+    await count_repaired(connection, work.website_id, first)
+
+
+async def count_repaired(connection: AsyncConnection, website_id: str, import_id: str) -> None:
+    where = (imports.c.website_id == website_id, imports.c.id == import_id)
+    counts = await connection.scalar(select(imports.c.counts).where(*where))
+    repaired = await connection.scalar(
+        select(func.count()).where(
+            import_rows.c.website_id == website_id,
+            import_rows.c.import_id == import_id,
+            import_rows.c.state == "repaired",
+        )
+    )
+    if counts is not None:
+        told = {**counts, "repaired": repaired}
+        await connection.execute(imports.update().where(*where).values(counts=told))

@@ -1,0 +1,269 @@
+"""A file compared with what is stored, row by row and set by set: the plan that a commit then applies (SPEC I7)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.companies.edited import fully_named
+from app.companies.store import find_companies
+from app.db.base import StoredRow, dump_json
+from app.db.upsert import Row as TableRow
+from app.db.upsert import upsert
+from app.imports.diff import NamedCompany, Rules, basis_kind, changes_of, outcome_of
+from app.imports.known import Known, find_holders
+from app.imports.problems import Problem
+from app.imports.reader import RawRow, Reader
+from app.imports.rows import Interpreter, Row
+from app.imports.setup import interpreter_of, layout_of_import
+from app.imports.tables import import_rows
+from app.imports.uploads import path_of
+from app.imports.work import Work
+
+CHUNK = 1000
+PLAN_HOURS = 24
+"""After that a plan is made anew: what it compared with is yesterday's."""
+_KEY = ("website_id", "import_id", "line")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the chunk needs to know of the database, and of earlier rows of the file."""
+
+    holders: dict[str, list[Known]]
+    companies: dict[tuple[str, str], StoredRow]
+    lines: dict[str, int] = field(default_factory=dict)
+    contact_lines: dict[str, int] = field(default_factory=dict)
+    company_keys: set[str] = field(default_factory=set)
+
+
+async def make_plan(work: Work) -> None:
+    """Read the file from where the work stopped to its end. Raises Refused when it is kept no longer."""
+    reader = Reader(path_of(work.folder, work.row.file), layout_of_import(work.row))
+    interpreter = interpreter_of(work.row, await _zone_of(work))
+    only = await _lines_again(work)
+    rows = _wanted(reader, work.checkpoint.get("line", 0), only)
+    rules = Rules(work.row.mode, work.row.options.get("segment"))
+    while chunk := await asyncio.to_thread(_next_chunk, rows, interpreter):
+        async with work.db.read() as connection:
+            seen = await _look_up(connection, work, chunk)
+        planned = await asyncio.to_thread(_plan_chunk, work, rules, chunk, seen)
+        _count(work, planned, reader)
+        await work.db.transact(partial(_save, work=work, rows=planned))
+    await work.db.transact(lambda connection: _end(connection, work))
+
+
+async def _zone_of(work: Work) -> str:
+    from app.websites.rules import require_website
+
+    async with work.db.read() as connection:
+        return str((await require_website(connection, work.website_id)).time_zone)
+
+
+async def _lines_again(work: Work) -> frozenset[int] | None:
+    """Only the rows that were refused, when a commit is planned again; None for the whole file."""
+    if not work.checkpoint.get("again"):
+        return None
+    async with work.db.read() as connection:
+        rows = await connection.execute(
+            select(import_rows.c.line).where(
+                import_rows.c.website_id == work.website_id,
+                import_rows.c.import_id == work.row_id,
+                import_rows.c.state == "refused",
+            )
+        )
+        return frozenset(row.line for row in rows)
+
+
+def _wanted(reader: Reader, after: int, only: frozenset[int] | None) -> Iterator[RawRow]:
+    for row in reader:
+        if row.line > after and (only is None or row.line in only):
+            yield row
+
+
+def _next_chunk(rows: Iterator[RawRow], interpreter: Interpreter) -> list[Row]:
+    return [interpreter(raw) for raw in islice(rows, CHUNK)]
+
+
+async def _look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row]) -> Seen:
+    good = [row for row in chunk if not row.problems]
+    addresses = sorted({row.email_norm for row in good})
+    refs = fully_named([row.company for row in good if row.company is not None])
+    seen = Seen(
+        await find_holders(connection, work.website_id, addresses),
+        await find_companies(connection, work.website_id, refs) if refs else {},
+    )
+    first = chunk[0].line
+    seen.lines = await _earlier(connection, work, "email_norm", addresses, first)
+    ids = sorted({known.row.id for found in seen.holders.values() for known in found})
+    seen.contact_lines = await _earlier(connection, work, "contact_id", ids, first)
+    keys = sorted({_company_key(row) or "" for row in good if row.description})
+    seen.company_keys = set(await _earlier(connection, work, "company_key", keys, first))
+    return seen
+
+
+async def _earlier(
+    connection: AsyncConnection, work: Work, column: str, values: Sequence[str], before: int
+) -> dict[str, int]:
+    """The first earlier line of the file with each of these values, among rows that are no errors."""
+    if not values:
+        return {}
+    rows = await connection.execute(
+        select(import_rows.c[column], func.min(import_rows.c.line))
+        .where(
+            import_rows.c.website_id == work.website_id,
+            import_rows.c.import_id == work.row_id,
+            import_rows.c[column].in_(values),
+            import_rows.c.outcome != "error",
+            import_rows.c.line < before,
+        )
+        .group_by(import_rows.c[column])
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _company_key(row: Row) -> str | None:
+    return ":".join(row.company.key) if row.company is not None else None
+
+
+def _plan_chunk(work: Work, rules: Rules, chunk: Sequence[Row], seen: Seen) -> list[TableRow]:
+    return [_plan_row(work, rules, row, seen) for row in chunk]
+
+
+def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
+    holders = seen.holders.get(row.email_norm, [])
+    problem = None if row.problems else _conflict(row, holders, seen)
+    if row.problems or problem is not None:
+        return _error_row(work, row, [*row.problems, *([problem] if problem else [])])
+    known = holders[0] if holders else None
+    changes = changes_of(row, known, rules, _named_company(row, seen))
+    outcome = outcome_of(rules, known, changes)
+    seen.lines.setdefault(row.email_norm, row.line)
+    if known is not None:
+        seen.contact_lines.setdefault(known.row.id, row.line)
+    skipped = [_SKIPPED[rules.mode]] if outcome == "skip" else []
+    return _table_row(work, row, outcome, [*skipped, *row.notes]) | {
+        "contact_id": known.row.id if known is not None else None,
+        "company_key": _company_key(row) if row.description else None,
+        "changes": changes if outcome in {"create", "update"} else None,
+        "basis": known.digest(basis_kind(row)) if known is not None else None,
+    }
+
+
+def _conflict(row: Row, holders: Sequence[Known], seen: Seen) -> Problem | None:
+    if (line := seen.lines.get(row.email_norm)) is not None:
+        reason = f"The same address stands in line {line}, which counts."
+        return Problem(
+            "duplicate_address", reason, "email", row.email, "Remove this row, or that one."
+        )
+    if len(holders) > 1:
+        return Problem(
+            "ambiguous_address",
+            f"{len(holders)} contacts have this address.",
+            "email",
+            row.email,
+            "Merge them, or use an address that only one of them has.",
+        )
+    if holders and (line := seen.contact_lines.get(holders[0].row.id)) is not None:
+        reason = f"Line {line} is about the same contact, which has both addresses."
+        return Problem(
+            "duplicate_contact", reason, "email", row.email, "Remove this row, or that one."
+        )
+    return None
+
+
+def _named_company(row: Row, seen: Seen) -> NamedCompany | None:
+    if row.company is None:
+        return None
+    found = seen.companies.get(row.company.key)
+    key = _company_key(row) or ""
+    first = key not in seen.company_keys
+    if row.description:
+        seen.company_keys.add(key)
+    described = found.attributes.get("description") if found is not None else None
+    return NamedCompany(found.id if found is not None else None, described, first)
+
+
+_SKIPPED = {
+    mode: Problem(code, reason)
+    for mode, code, reason in (
+        ("create-only", "exists", "A contact with this address exists already."),
+        ("update-only", "unknown_contact", "No contact has this address."),
+    )
+}
+
+
+def _error_row(work: Work, row: Row, problems: Sequence[Problem]) -> TableRow:
+    return _table_row(work, row, "error", problems) | {"cells": row.cells}
+
+
+def _table_row(work: Work, row: Row, outcome: str, problems: Sequence[Problem]) -> TableRow:
+    return {
+        "website_id": work.website_id,
+        "import_id": work.row_id,
+        "line": row.line,
+        "outcome": outcome,
+        "state": "planned",
+        "email_norm": row.email_norm or None,
+        "contact_id": None,
+        "company_key": None,
+        "changes": None,
+        "problems": [problem.as_json() for problem in problems] or None,
+        "cells": None,
+        "basis": None,
+        "origin": row.origin,
+    }
+
+
+def _count(work: Work, planned: Sequence[TableRow], reader: Reader) -> None:
+    again = bool(work.checkpoint.get("again"))
+    counts = work.counts
+    for row in planned:
+        counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
+        if row["problems"] and row["outcome"] in {"create", "update", "unchanged"}:
+            counts["warnings"] = counts.get("warnings", 0) + 1
+    if not again:
+        counts["rows"] = counts.get("rows", 0) + len(planned)
+    digest = hashlib.sha256(str(work.checkpoint.get("hash", "")).encode())
+    for row in planned:
+        told = [row["line"], row["outcome"], row["contact_id"], row["changes"], row["basis"]]
+        digest.update(dump_json(told).encode())
+    work.checkpoint |= {
+        "line": planned[-1]["line"],
+        "hash": digest.hexdigest(),
+        "read": reader.read_bytes,
+        "size": reader.size,
+    }
+
+
+async def _save(connection: AsyncConnection, work: Work, rows: Sequence[TableRow]) -> None:
+    await work.save(connection)
+    update: tuple[str, ...] = ()
+    if work.checkpoint.get("again"):
+        update = tuple(name for name in rows[0] if name not in _KEY)
+    await upsert(connection, import_rows, rows, key=_KEY, update=update)
+
+
+async def _end(connection: AsyncConnection, work: Work) -> None:
+    moment = clock.now()
+    values: dict[str, Any] = {
+        "state": "planned",
+        "plan_hash": hashlib.sha256(
+            f"{work.row_id}{work.checkpoint.get('hash', '')}{moment}".encode()
+        ).hexdigest()[:32],
+        "planned_at": moment,
+        "expires_at": moment + timedelta(hours=PLAN_HOURS),
+        "lease_owner": None,
+    }
+    work.counts.setdefault("rows", 0)
+    await work.save(connection, **values)

@@ -1,0 +1,319 @@
+"""Taking an import back, or some of its rows: what others changed since stays, and is told (SPEC I10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.contacts.mapping import COLUMNS, effective, map_fields
+from app.contacts.tables import contacts
+from app.conversations.tables import link_decisions
+from app.db.base import StoredRow
+from app.db.upsert import Row, update_rows
+from app.imports.commit import count_repaired
+from app.imports.diff import SOURCE, same, value_of
+from app.imports.known import Known, find_contacts
+from app.imports.problems import Problem
+from app.imports.tables import import_rows, imports
+from app.imports.traces import take_back_companies
+from app.imports.work import Work
+from app.ingest import delete_untouched, ingest_edits
+from app.records import ContactEdit, Fields
+from app.websites.rules import lock_website, rules_of
+
+CHUNK = 300
+_KEY = ("website_id", "import_id", "line")
+
+
+@dataclass(slots=True)
+class Undoing:
+    """What becomes of one row: the contact goes, or gets this edit; `kept` tells what stays and why."""
+
+    row: StoredRow
+    edit: ContactEdit | None = None
+    deletes: bool = False
+    kept: list[Problem] = field(default_factory=list)
+
+
+async def undo(work: Work) -> None:
+    """All rows that were applied, the last first, in transactions of CHUNK rows."""
+    done = False
+    while not done:
+        done = await work.db.transact(lambda connection: _undo_chunk(connection, work))
+    await work.db.transact(lambda connection: _end(connection, work))
+
+
+async def _undo_chunk(connection: AsyncConnection, work: Work) -> bool:
+    await lock_website(connection, work.website_id)
+    rows = await connection.execute(
+        select(import_rows)
+        .where(
+            import_rows.c.website_id == work.website_id,
+            import_rows.c.import_id == work.row_id,
+            import_rows.c.outcome.in_(("create", "update")),
+            import_rows.c.state == "applied",
+        )
+        .order_by(import_rows.c.line.desc())
+        .limit(CHUNK)
+    )
+    found = rows.all()
+    if not found:
+        return True
+    kept = await take_back_rows(connection, work.website_id, found)
+    counts = dict(work.counts)
+    counts["undone"] = counts.get("undone", 0) + len(found) - kept
+    counts["kept"] = counts.get("kept", 0) + kept
+    await work.save(connection, counts=counts)
+    work.counts = counts
+    return False
+
+
+async def _end(connection: AsyncConnection, work: Work) -> None:
+    kept = await take_back_companies(connection, work.website_id, work.row_id)
+    sentence = " ".join(kept[:5]) or None
+    counts = {**work.counts, "kept_companies": len(kept)}
+    await unmark_repaired(connection, work.website_id, work.row.repairs, work.row_id, None)
+    ended = {"state": "undone", "finished_at": clock.now(), "lease_owner": None}
+    await work.save(connection, counts=counts, error=sentence, **ended)
+
+
+async def unmark_repaired(
+    connection: AsyncConnection,
+    website_id: str,
+    first: str | None,
+    import_id: str,
+    lines: Sequence[int] | None,
+) -> None:
+    """Rows of the first import are bad again when what repaired them is taken back."""
+    if first is None:
+        return
+    origins = select(import_rows.c.origin).where(
+        import_rows.c.website_id == website_id,
+        import_rows.c.import_id == import_id,
+        import_rows.c.origin.is_not(None),
+        *([import_rows.c.line.in_(lines)] if lines is not None else []),
+    )
+    await connection.execute(
+        import_rows.update()
+        .where(
+            import_rows.c.website_id == website_id,
+            import_rows.c.import_id == first,
+            import_rows.c.line.in_(origins),
+            import_rows.c.state == "repaired",
+        )
+        .values(state="refused")
+    )
+    await connection.execute(
+        import_rows.update()
+        .where(
+            import_rows.c.website_id == website_id,
+            import_rows.c.import_id == first,
+            import_rows.c.outcome == "error",
+            import_rows.c.state == "refused",
+        )
+        .values(state="planned")
+    )
+    await count_repaired(connection, website_id, first)
+
+
+async def take_back_rows(
+    connection: AsyncConnection, website_id: str, rows: Sequence[StoredRow]
+) -> int:
+    """Of how many something stays. The caller holds the website's lock."""
+    ids = [row.contact_id for row in rows]
+    known = await find_contacts(connection, website_id, ids)
+    mapping = effective((await rules_of(connection, website_id)).mapping)
+    crisp = await _crisp_fields(connection, website_id, ids)
+    decided = await _decided(connection, website_id, ids)
+    undoings = []
+    for row in rows:
+        contact = known.get(row.contact_id)
+        said = crisp.get(row.contact_id, {})
+        # What an import made goes back to what Crisp says of it since, or to nothing.
+        told = map_fields(mapping, said, said) if row.outcome == "create" else {}
+        undoing = _undoing(row, contact, told)
+        if undoing.deletes and row.contact_id in decided:
+            undoing.deletes = False
+            undoing.kept.append(_stays("decided", "Conversations were linked to it by a person."))
+        undoings.append(undoing)
+    await ingest_edits(connection, website_id, [u.edit for u in undoings if u.edit is not None])
+    gone = [u.row.contact_id for u in undoings if u.deletes]
+    await delete_untouched(connection, website_id, gone)
+    await update_rows(connection, import_rows, [_result(u) for u in undoings], key=_KEY)
+    return sum(1 for undoing in undoings if undoing.kept)
+
+
+async def _decided(connection: AsyncConnection, website_id: str, ids: Sequence[str]) -> set[str]:
+    """Those to which a person pinned or denied a conversation."""
+    rows = await connection.execute(
+        select(link_decisions.c.contact_id).where(
+            link_decisions.c.website_id == website_id, link_decisions.c.contact_id.in_(ids)
+        )
+    )
+    return {row.contact_id for row in rows}
+
+
+async def _crisp_fields(
+    connection: AsyncConnection, website_id: str, ids: Sequence[str]
+) -> dict[str, Fields]:
+    rows = await connection.execute(
+        select(contacts.c.id, contacts.c.crisp_fields).where(
+            contacts.c.website_id == website_id,
+            contacts.c.id.in_(ids),
+            contacts.c.crisp_people_id.is_not(None),
+        )
+    )
+    return {row.id: row.crisp_fields for row in rows}
+
+
+def _undoing(row: StoredRow, known: Known | None, crisp: Fields) -> Undoing:
+    if known is None:
+        return Undoing(row, kept=[_stays("contact_gone", "The contact does not exist any more.")])
+    undoing = Undoing(row)
+    if known.row.deleted_at is not None and row.outcome == "create":
+        undoing.kept.append(_stays("contact_removed", "The contact was removed since."))
+    undoing.edit = _edit_back(undoing, row.changes, known, crisp)
+    if row.outcome != "create":
+        return undoing
+    reason = _why_it_stays(row, known, undoing.edit)
+    if reason is None and not undoing.kept:
+        undoing.deletes = True
+    elif reason is not None:
+        undoing.kept.append(_stays("contact_changed", reason))
+    return undoing
+
+
+def _why_it_stays(row: StoredRow, known: Known, edit: ContactEdit) -> str | None:
+    """None when nothing is left of a contact that the import made, once the import's own is taken away."""
+    if known.row.crisp_people_id is not None:
+        return "Crisp knows this contact since."
+    if known.row.email != row.changes.get("email"):
+        return "Its address was changed since."
+    left = {t for t in _filled(known) if t not in edit.fields}
+    if left or (edit.segment_sources or {}):
+        return f"It has other values since: {', '.join(sorted(left)) or 'segments'}."
+    if any(link.id not in edit.dropped for link in known.memberships):
+        return "It belongs to other companies since."
+    return None
+
+
+def _filled(known: Known) -> set[str]:
+    columns = {name for name in COLUMNS if name != "email" and known.at(name) is not None}
+    return columns | {f"attributes.{key}" for key in known.row.attributes}
+
+
+def _edit_back(
+    undoing: Undoing, changes: dict[str, Any], known: Known, crisp: Fields
+) -> ContactEdit:
+    """Each field that still has the value of the file gets back what it had before."""
+    fields: Fields = {}
+    sources: Fields = {}
+    before = changes.get("sources", {})
+    for target, (old, new) in changes.get("fields", {}).items():
+        if not same(known.at(target), value_of(target, new)):
+            undoing.kept.append(_changed_since(target, known.at(target)))
+            continue
+        fields[target] = value_of(target, old) if old is not None else crisp.get(target)
+        sources[target] = before.get(target)
+    company = changes.get("company") or {}
+    open_now = {link.id for link in known.memberships}
+    opened = company.get("opened")
+    if opened and opened not in open_now:
+        undoing.kept.append(_stays("company_changed", "Its company was changed since."))
+        opened = None
+    return ContactEdit(
+        contact_id=known.row.id,
+        fields=fields,
+        sources=sources,
+        segment_sources=_segments_back(changes.get("segments"), known),
+        dropped=(opened,) if opened else (),
+        reopened=tuple(company.get("closes", ())) if opened or not company.get("joins") else (),
+    )
+
+
+def _segments_back(
+    segments: list[dict[str, list[str]]] | None, known: Known
+) -> dict[str, list[str]] | None:
+    """Without what the file added, with what it took away; what others did meanwhile stays."""
+    if segments is None:
+        return None
+    before, after = segments
+    now = {segment: list(owners) for segment, owners in known.row.segment_sources.items()}
+    for segment in {*before, *after}:
+        had, got = SOURCE in before.get(segment, ()), SOURCE in after.get(segment, ())
+        owners = set(now.get(segment, ()))
+        if got and not had:
+            owners.discard(SOURCE)
+        owners |= {o for o in before.get(segment, ()) if o not in after.get(segment, ())}
+        if owners:
+            now[segment] = sorted(owners)
+        else:
+            now.pop(segment, None)
+    return now
+
+
+def _stays(code: str, reason: str) -> Problem:
+    return Problem(code, reason)
+
+
+def _changed_since(target: str, now: Any) -> Problem:
+    value = now.isoformat() if isinstance(now, datetime) else "" if now is None else str(now)
+    return Problem("changed_since", "It was changed since and stays as it is.", target, value)
+
+
+def _result(undoing: Undoing) -> Row:
+    row = undoing.row
+    problems = [*(row.problems or []), *(problem.as_json() for problem in undoing.kept)]
+    return {
+        "website_id": row.website_id,
+        "import_id": row.import_id,
+        "line": row.line,
+        "state": "kept" if undoing.kept else "undone",
+        "problems": problems or None,
+    }
+
+
+async def undo_lines(
+    connection: AsyncConnection, website_id: str, import_id: str, lines: Sequence[int]
+) -> int:
+    """Only these rows, at most CHUNK of them; how many were applied until now."""
+    await lock_website(connection, website_id)
+    rows = await connection.execute(
+        select(import_rows).where(
+            import_rows.c.website_id == website_id,
+            import_rows.c.import_id == import_id,
+            import_rows.c.line.in_(lines),
+            import_rows.c.outcome.in_(("create", "update")),
+            import_rows.c.state == "applied",
+        )
+    )
+    found = rows.all()
+    if not found:
+        return 0
+    await take_back_rows(connection, website_id, found)
+    await take_back_companies(connection, website_id, import_id)
+    own = (imports.c.website_id == website_id, imports.c.id == import_id)
+    row = (await connection.execute(select(imports).where(*own))).one()
+    states = await _count_states(connection, website_id, import_id)
+    counts = {**row.counts, "undone": states.get("undone", 0), "kept": states.get("kept", 0)}
+    await connection.execute(imports.update().where(*own).values(counts=counts))
+    done = [one.line for one in found]
+    await unmark_repaired(connection, website_id, row.repairs, import_id, done)
+    return len(found)
+
+
+async def _count_states(
+    connection: AsyncConnection, website_id: str, import_id: str
+) -> dict[str, int]:
+    rows = await connection.execute(
+        select(import_rows.c.state, func.count())
+        .where(import_rows.c.website_id == website_id, import_rows.c.import_id == import_id)
+        .group_by(import_rows.c.state)
+    )
+    return {row[0]: row[1] for row in rows}
