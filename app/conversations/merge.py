@@ -71,11 +71,19 @@ def merge_conversation(
         "assigned_to": names.get(assigned, assigned) if assigned else None,
         "metadata": {n.removeprefix(_METADATA): v for n, v in told.items() if v is not None},
         "field_versions": packed(registers, EMPTY, (n for n, v in told.items() if v is None)),
-        "search": fold_for_search(fields["subject"], fields["nickname"], fields["email"]),
+        "search": fold_for_search(
+            *_segments(told), fields["subject"], fields["nickname"], fields["email"]
+        ),
         "deleted_at": from_ms(merged["removed_observed_ms"]) if removed else None,
         "messages_due": not removed
         and (row is None or _has_unread(row, merged["version_ms"], merged["last_fingerprint"])),
     }
+
+
+def _segments(told: Fields) -> list[str]:
+    """Among the searched words, so that the few conversations of a segment are found by their index."""
+    segments = told.get(f"{_METADATA}segments") or ()
+    return [segment for segment in segments if isinstance(segment, str)]
 
 
 def _registers(row: StoredRow | None) -> Registers:

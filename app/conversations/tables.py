@@ -105,6 +105,8 @@ conversations = website_table(
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Unique("website_id", "session_id"),
     Index(None, "website_id", "crisp_updated_at", "id"),
+    Index(None, "website_id", "crisp_created_at", "id"),
+    Index(None, "website_id", "message_count", "id"),
     Index(None, "website_id", "contact_id", "crisp_updated_at"),
     # Everything that lists count and chips filter by: wide rows need not be read for figures.
     Index(
@@ -131,6 +133,8 @@ conversations = website_table(
         "website_id",
         "unmatched_reason",
         "crisp_updated_at",
+        "deleted_at",
+        "email_norm",
         sqlite_where=text("unmatched_reason IS NOT NULL"),
         postgresql_where=text("unmatched_reason IS NOT NULL"),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Text, literal, literal_column
+from sqlalchemy import Column, Integer, Text, literal, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -12,8 +12,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.db.base import dump_json
 
 
-class HasText(FunctionElement[bool]):
-    type = Boolean()
+class HasText(FunctionElement[int]):
+    # As a Boolean, SQLite would be asked whether it is 1, and use no index.
+    type = Integer()
     name = "has_text"
     inherit_cache = True
 

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from typing import Any
 
-from sqlalchemy import Boolean, Text, literal, literal_column
+from sqlalchemy import Integer, Text, literal, literal_column
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -27,6 +27,8 @@ _MARKS = "@.-_+/:\\&=#"
 """PostgreSQL takes `ann@acme.example` or a URL for one word; apart, each part can be found."""
 _BETWEEN = re.compile(r"[\s\x00-/:-@\[-`{-\xa0\u2000-\u206f\u3000-\u303f\uff00-\uff0f]+")
 MOST_WORDS = 8
+MOST_HITS = 5_000
+"""Messages that are looked at for a text, on SQLite the newest: words so common lead nowhere anyway."""
 _WHOLE_BELOW = 3
 """In messages, shorter words must be there as they are: half of all have a word that begins with "a"."""
 
@@ -79,10 +81,11 @@ def words_of(q: str) -> list[str]:
     return [word for word in _BETWEEN.split(unicodedata.normalize("NFC", q)) if word][:MOST_WORDS]
 
 
-class HasWords(FunctionElement[bool]):
+class HasWords(FunctionElement[int]):
     """`has_words(table, …)`: compiled to what each database has for it."""
 
-    type = Boolean()
+    # As a Boolean, SQLite would be asked whether it is 1, and use no index.
+    type = Integer()
     name = "has_words"
     inherit_cache = True
 
@@ -99,6 +102,30 @@ def has_words(table: str, words: list[str]) -> HasWords:
     return HasWords(literal_column(table), literal(sqlite, Text()), literal(postgres, Text()))
 
 
+class WithoutIndex(FunctionElement[Any]):
+    """The column as it is, but SQLite does not look it up in an index of its own."""
+
+    name = "without_index"
+    inherit_cache = True
+
+
+def without_index(column: Any) -> Any:
+    """For the website beside `has_words`: nearly all rows are one website's, few have the words."""
+    made = WithoutIndex(column)
+    made.type = column.type
+    return made
+
+
+@compiles(WithoutIndex, "sqlite")
+def _by_no_index(element: WithoutIndex, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
+@compiles(WithoutIndex)
+def _as_it_is(element: WithoutIndex, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
 def _parts(element: HasWords) -> tuple[str, Any, Any]:
     table, for_sqlite, for_postgres = element.clauses
     return str(table), for_sqlite, for_postgres
@@ -109,7 +136,8 @@ def _in_fts5(element: HasWords, compiler: SQLCompiler, **options: Any) -> str:
     table, query, _ = _parts(element)
     words = f"{table}_words"
     match = compiler.process(query, **options)
-    return f"{table}.rowid IN (SELECT rowid FROM {words} WHERE {words} MATCH {match})"  # noqa: S608  # names of ours
+    newest = f" ORDER BY rowid DESC LIMIT {MOST_HITS}" if table == "messages" else ""
+    return f"{table}.rowid IN (SELECT rowid FROM {words} WHERE {words} MATCH {match}{newest})"  # noqa: S608  # names of ours
 
 
 @compiles(HasWords, "postgresql")

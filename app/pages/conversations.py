@@ -122,15 +122,16 @@ async def _require(page: Visit, conversation_id: str) -> Any:
 async def _beside(page: Visit, row: Any) -> dict[str, Any]:
     connection, website_id = page.connection, page.website_id
     owners = await many.companies_of(connection, website_id, [row.id])
-    others, companies = None, []
+    others: Sequence[Any] = ()
+    companies: list[Any] = []
     if row.contact_id:
         same = (table.c.contact_id == row.contact_id, table.c.id != row.id)
-        others = await many.newest(connection, website_id, same, OTHERS_SHOWN)
+        others = await many.newest_few(connection, website_id, same, OTHERS_SHOWN + 1)
         companies = list(await one.memberships(connection, website_id, row.contact_id))
     return {
         "owners": owners.get(row.id, []),
         "others": others,
         "memberships": companies,
-        "decisions": await one.decisions(connection, website_id, row.id),
+        "decisions": await one.decisions(connection, website_id, row.id) if row.decided else (),
         "neighbours": await one.neighbours(connection, website_id, row),
     }

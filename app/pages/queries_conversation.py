@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies, contact_companies
@@ -38,6 +38,12 @@ async def get_conversation(
             *(contacts.c[name].label(f"contact_{name}") for name in _CONTACT),
             rival.c.name.label("rival_name"),
             rival.c.email.label("rival_email"),
+            exists()
+            .where(
+                link_decisions.c.website_id == c.website_id,
+                link_decisions.c.conversation_id == c.id,
+            )
+            .label("decided"),
         )
         .select_from(
             conversations.outerjoin(

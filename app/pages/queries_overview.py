@@ -67,21 +67,23 @@ async def busiest(
 ) -> Sequence[AnyRow]:
     """The companies with the most conversations that moved since then."""
     c, link = conversations.c, conversation_companies.c
+    recent = (
+        select(c.id, c.status)
+        .where(c.website_id == website_id, c.deleted_at.is_(None), c.crisp_updated_at >= since)
+        .subquery("recent")
+    )
+    owned = and_(link.website_id == website_id, link.conversation_id == recent.c.id)
     counted = (
         select(
             link.company_id,
             func.count().label("moved"),
-            func.sum(case((c.status.in_(OPEN), 1), else_=0)).label("open"),
+            func.sum(case((recent.c.status.in_(OPEN), 1), else_=0)).label("open"),
         )
-        .join_from(
-            conversations,
-            conversation_companies,
-            and_(link.website_id == c.website_id, link.conversation_id == c.id),
-        )
-        .where(c.website_id == website_id, c.deleted_at.is_(None), c.crisp_updated_at >= since)
+        # An outer join, so that SQLite begins with the recent ones and not with all links.
+        .select_from(recent.outerjoin(conversation_companies, owned))
         .group_by(link.company_id)
         .order_by(func.count().desc(), link.company_id)
-        .limit(limit)
+        .limit(limit + 1)
         .subquery("counted")
     )
     query = (
@@ -89,6 +91,7 @@ async def busiest(
         .join_from(companies, counted, companies.c.id == counted.c.company_id)
         .where(companies.c.website_id == website_id)
         .order_by(counted.c.moved.desc(), companies.c.id)
+        .limit(limit)
     )
     return (await connection.execute(query)).all()
 

@@ -12,9 +12,9 @@ from app.companies.tables import companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations, messages
 from app.db.keyset import ByteOrder
-from app.db.words import has_words, words_of
+from app.db.words import MOST_HITS, has_words, without_index, words_of
 from app.pages.listing import matching_words
-from app.pages.queries_conversations import MOST_HITS, rows_of
+from app.pages.queries_conversations import rows_of
 from app.pages.rows import AnyRow, AnySelect
 
 ROWS = 6
@@ -73,7 +73,11 @@ def _said(website_id: str, words: list[str]) -> AnySelect:
     m = messages.c
     hits = (
         select(m.conversation_id, m.fingerprint, m.sent_at)
-        .where(m.website_id == website_id, m.deleted_at.is_(None), has_words("messages", words))
+        .where(
+            without_index(m.website_id) == website_id,
+            m.deleted_at.is_(None),
+            has_words("messages", words),
+        )
         .limit(MOST_HITS)
         .subquery("hits")
     )

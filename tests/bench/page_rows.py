@@ -23,6 +23,7 @@ from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversation_companies, conversations, messages
 from app.db.migrate import HEAD, upgrade
 from app.db.words import SEARCHED, postgres_vector
+from app.records import fold_for_search
 from app.sync.tables import sync_runs
 from app.websites.tables import websites
 from tests.pages import rows as plain
@@ -78,7 +79,7 @@ def _whose(n: int) -> int:
 
 
 def _conversation(n: int) -> dict[str, Any]:
-    matched = n % 10 != 0
+    matched, segments = n % 10 != 0, ["beta"] if n % 40 == 0 else []
     updated = NOW - timedelta(minutes=5 * n)
     subject = f"{_WORDS[n % 4999]} {_WORDS[n % 211]} {n}" if n % 3 else None
     status = ("unresolved", "pending")[n % 2] if n < 6_000 and n % 3 == 0 else "resolved"
@@ -87,7 +88,8 @@ def _conversation(n: int) -> dict[str, Any]:
         unmatched_reason=None if matched else "unknown_email", nickname=_WORDS[n % 997],
         email=_email(n % CONTACTS), email_norm=_email(n % CONTACTS), last_message=_said(n * 10),
         assigned_to=OPERATORS[n % 5], rating=n % 5 + 1 if n % 20 == 0 else None,
-        metadata={"segments": ["beta"] if n % 40 == 0 else [], "data": {"plan": "pro"}},
+        metadata={"segments": segments, "data": {"plan": "pro"}},
+        search=fold_for_search(*segments, subject, _WORDS[n % 997], _email(n % CONTACTS)),
         origin=("chat", "email", "urn:crisp.im:whatsapp:0")[n % 3], raw=RAW,
         message_count=MESSAGES_EACH, crisp_updated_at=updated, last_message_at=updated,
         crisp_created_at=updated - timedelta(hours=3),
@@ -194,7 +196,6 @@ def _fill_sqlite(path: Path) -> None:
         )
     for _, statement in triggers:
         connection.execute(statement)
-    connection.execute("ANALYZE")
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
