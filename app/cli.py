@@ -142,6 +142,34 @@ def sandbox(port: int, seed: int, people: int, conversations: int, **options: An
     run("127.0.0.1", port, seed, people, conversations, **given)
 
 
+@main.command("import")
+@click.argument("file", type=click.Path())
+@click.option("--website", "website_id", required=True, help="Crisp's website id.")
+@click.option("--mapping", type=click.Path(), help="JSON: which column fills which field.")
+@click.option(
+    "--mode",
+    type=click.Choice(["merge", "overwrite", "fill-empty", "create-only", "update-only"]),
+    help="What happens to contacts that exist already; default: merge.",
+)
+@click.option("--segment", help="Add all rows to this segment.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would change.")
+@json_option
+def import_file(file: str, website_id: str, **told: Any) -> None:
+    """Contacts from the CSV file FILE."""
+    from app.commands import imports
+
+    sys.exit(imports.import_file(file, website_id, **told))
+
+
+@main.command()
+@click.argument("import_id")
+def undo(import_id: str) -> None:
+    """Take back what the import IMPORT_ID wrote; what others changed since stays."""
+    from app.commands import imports
+
+    sys.exit(imports.undo(import_id))
+
+
 @main.group()
 def events() -> None:
     """The web hooks that arrived: list them, or have them applied again."""

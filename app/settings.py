@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     """How long the change feed keeps what changed; an older cursor is told to start anew."""
     lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
+    uploads_folder: Path = Path("data/uploads")
+    """Uploaded CSV files, under random names; every web and worker process must see the same folder."""
+    import_max_mb: Positive = 512
+    """The biggest CSV file that is taken."""
 
     @property
     def signing_secrets(self) -> tuple[bytes, ...]:

@@ -13,6 +13,7 @@ from app.main import create_app
 from app.settings import get_settings
 from app.sync.worker import Worker
 from workers.hooks import HookWork
+from workers.imports import ImportWork
 
 
 def create() -> FastAPI:
@@ -31,11 +32,15 @@ async def working(app: FastAPI, db: Database) -> AsyncIterator[None]:
     hooks = HookWork(db, worker)
     app.state.hook_bell = hooks.applier.bell.set
     hooks.start()
+    imports = ImportWork(db, get_settings())
+    app.state.import_bell = imports.worker.bell.set
+    imports.start()
     task = asyncio.create_task(worker.work())
     try:
         yield
     finally:
         worker.stopping.set()
+        await imports.stop()
         await hooks.stop()
         await task
         await worker.close()

@@ -20,6 +20,7 @@ from app.sync.schedule import queue_due_runs
 from app.sync.worker import Worker
 from app.vault.store import check_at_start
 from workers.hooks import HookWork
+from workers.imports import ImportWork
 
 DAY = 24 * 3600
 
@@ -32,12 +33,15 @@ async def start(ctx: dict[str, Any]) -> None:
     ctx["worker"] = Worker(ctx["db"], settings)
     ctx["hooks"] = HookWork(ctx["db"], ctx["worker"])
     ctx["hooks"].start()
+    ctx["imports"] = ImportWork(ctx["db"], settings)
+    ctx["imports"].start()
 
 
 async def stop(ctx: dict[str, Any]) -> None:
     """Harmless when repeated, and when nothing was started."""
     if "hooks" not in ctx:
         return
+    await ctx.pop("imports").stop()
     await ctx.pop("hooks").stop()
     await ctx.pop("worker").close()
     await ctx.pop("db").close()

@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.contacts.mapping import COLUMNS, effective, map_fields
+from app.contacts.mapping import effective, map_fields
 from app.contacts.tables import contacts
 from app.conversations.tables import link_decisions
 from app.db.base import StoredRow
-from app.db.upsert import Row, update_rows
+from app.db.upsert import update_rows
 from app.imports.commit import count_repaired
-from app.imports.diff import SOURCE, same, value_of
-from app.imports.known import Known, find_contacts
-from app.imports.problems import Problem
+from app.imports.known import find_contacts
 from app.imports.tables import import_rows, imports
 from app.imports.traces import take_back_companies
+from app.imports.undo_row import result_of, stays, undoing_of
 from app.imports.work import Work
 from app.ingest import delete_untouched, ingest_edits
-from app.records import ContactEdit, Fields
+from app.records import Fields
 from app.websites.rules import lock_website, rules_of
 
 CHUNK = 300
 _KEY = ("website_id", "import_id", "line")
-
-
-@dataclass(slots=True)
-class Undoing:
-    """What becomes of one row: the contact goes, or gets this edit; `kept` tells what stays and why."""
-
-    row: StoredRow
-    edit: ContactEdit | None = None
-    deletes: bool = False
-    kept: list[Problem] = field(default_factory=list)
 
 
 async def undo(work: Work) -> None:
@@ -137,15 +123,15 @@ async def take_back_rows(
         said = crisp.get(row.contact_id, {})
         # What an import made goes back to what Crisp says of it since, or to nothing.
         told = map_fields(mapping, said, said) if row.outcome == "create" else {}
-        undoing = _undoing(row, contact, told)
+        undoing = undoing_of(row, contact, told)
         if undoing.deletes and row.contact_id in decided:
             undoing.deletes = False
-            undoing.kept.append(_stays("decided", "Conversations were linked to it by a person."))
+            undoing.kept.append(stays("decided", "Conversations were linked to it by a person."))
         undoings.append(undoing)
     await ingest_edits(connection, website_id, [u.edit for u in undoings if u.edit is not None])
     gone = [u.row.contact_id for u in undoings if u.deletes]
     await delete_untouched(connection, website_id, gone)
-    await update_rows(connection, import_rows, [_result(u) for u in undoings], key=_KEY)
+    await update_rows(connection, import_rows, [result_of(u) for u in undoings], key=_KEY)
     return sum(1 for undoing in undoings if undoing.kept)
 
 
@@ -170,113 +156,6 @@ async def _crisp_fields(
         )
     )
     return {row.id: row.crisp_fields for row in rows}
-
-
-def _undoing(row: StoredRow, known: Known | None, crisp: Fields) -> Undoing:
-    if known is None:
-        return Undoing(row, kept=[_stays("contact_gone", "The contact does not exist any more.")])
-    undoing = Undoing(row)
-    if known.row.deleted_at is not None and row.outcome == "create":
-        undoing.kept.append(_stays("contact_removed", "The contact was removed since."))
-    undoing.edit = _edit_back(undoing, row.changes, known, crisp)
-    if row.outcome != "create":
-        return undoing
-    reason = _why_it_stays(row, known, undoing.edit)
-    if reason is None and not undoing.kept:
-        undoing.deletes = True
-    elif reason is not None:
-        undoing.kept.append(_stays("contact_changed", reason))
-    return undoing
-
-
-def _why_it_stays(row: StoredRow, known: Known, edit: ContactEdit) -> str | None:
-    """None when nothing is left of a contact that the import made, once the import's own is taken away."""
-    if known.row.crisp_people_id is not None:
-        return "Crisp knows this contact since."
-    if known.row.email != row.changes.get("email"):
-        return "Its address was changed since."
-    left = {t for t in _filled(known) if t not in edit.fields}
-    if left or (edit.segment_sources or {}):
-        return f"It has other values since: {', '.join(sorted(left)) or 'segments'}."
-    if any(link.id not in edit.dropped for link in known.memberships):
-        return "It belongs to other companies since."
-    return None
-
-
-def _filled(known: Known) -> set[str]:
-    columns = {name for name in COLUMNS if name != "email" and known.at(name) is not None}
-    return columns | {f"attributes.{key}" for key in known.row.attributes}
-
-
-def _edit_back(
-    undoing: Undoing, changes: dict[str, Any], known: Known, crisp: Fields
-) -> ContactEdit:
-    """Each field that still has the value of the file gets back what it had before."""
-    fields: Fields = {}
-    sources: Fields = {}
-    before = changes.get("sources", {})
-    for target, (old, new) in changes.get("fields", {}).items():
-        if not same(known.at(target), value_of(target, new)):
-            undoing.kept.append(_changed_since(target, known.at(target)))
-            continue
-        fields[target] = value_of(target, old) if old is not None else crisp.get(target)
-        sources[target] = before.get(target)
-    company = changes.get("company") or {}
-    open_now = {link.id for link in known.memberships}
-    opened = company.get("opened")
-    if opened and opened not in open_now:
-        undoing.kept.append(_stays("company_changed", "Its company was changed since."))
-        opened = None
-    return ContactEdit(
-        contact_id=known.row.id,
-        fields=fields,
-        sources=sources,
-        segment_sources=_segments_back(changes.get("segments"), known),
-        dropped=(opened,) if opened else (),
-        reopened=tuple(company.get("closes", ())) if opened or not company.get("joins") else (),
-    )
-
-
-def _segments_back(
-    segments: list[dict[str, list[str]]] | None, known: Known
-) -> dict[str, list[str]] | None:
-    """Without what the file added, with what it took away; what others did meanwhile stays."""
-    if segments is None:
-        return None
-    before, after = segments
-    now = {segment: list(owners) for segment, owners in known.row.segment_sources.items()}
-    for segment in {*before, *after}:
-        had, got = SOURCE in before.get(segment, ()), SOURCE in after.get(segment, ())
-        owners = set(now.get(segment, ()))
-        if got and not had:
-            owners.discard(SOURCE)
-        owners |= {o for o in before.get(segment, ()) if o not in after.get(segment, ())}
-        if owners:
-            now[segment] = sorted(owners)
-        else:
-            now.pop(segment, None)
-    return now
-
-
-def _stays(code: str, reason: str) -> Problem:
-    return Problem(code, reason)
-
-
-def _changed_since(target: str, now: Any) -> Problem:
-    value = now.isoformat() if isinstance(now, datetime) else "" if now is None else str(now)
-    return Problem("changed_since", "It was changed since and stays as it is.", target, value)
-
-
-def _result(undoing: Undoing) -> Row:
-    row = undoing.row
-    problems = [*(row.problems or []), *(problem.as_json() for problem in undoing.kept)]
-    return {
-        "website_id": row.website_id,
-        "import_id": row.import_id,
-        "line": row.line,
-        "state": "kept" if undoing.kept else "undone",
-        "problems": problems or None,
-    }
 
 
 async def undo_lines(

@@ -34,6 +34,8 @@ class ImportWorker:
     lease_seconds: float
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    quiet: bool = False
+    """A command tells what it did itself."""
 
     async def work(self) -> None:
         """Until `stopping` is set; then what is at work is released for others (FAILURES case 90)."""
@@ -54,6 +56,7 @@ class ImportWorker:
         held = await claim_import(self.db, self.folder, owner, self.lease_seconds, import_id)
         if held is None:
             return False
+        self._log("import.started", held)
         step = asyncio.create_task(execute(held))
         stop = asyncio.create_task(self.stopping.wait())
         try:
@@ -64,7 +67,13 @@ class ImportWorker:
                 step.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await step
+        self._log("import.ended", held)
         return True
+
+    def _log(self, event: str, held: Work) -> None:
+        if not self.quiet:
+            told = {"run_id": held.row_id, "website_id": held.website_id}
+            log.info(event, **told, state=held.row.state)
 
     async def _wait(self) -> None:
         waits = {
@@ -80,7 +89,7 @@ class ImportWorker:
 
 
 async def execute(held: Work) -> None:
-    log.info("import.started", run_id=held.row_id, website_id=held.website_id, state=held.row.state)
+    """One step of it, from where it stopped; whatever ends it is written into its row."""
     try:
         async with heartbeat(held):
             await _STEPS[held.row.state](held)
@@ -95,4 +104,3 @@ async def execute(held: Work) -> None:
     except Exception:
         log.exception("import.crashed", run_id=held.row_id)
         await fail(held, "A fault in crispsync stopped it; the log of the server has the details.")
-    log.info("import.ended", run_id=held.row_id, website_id=held.website_id)

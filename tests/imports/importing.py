@@ -19,8 +19,10 @@ from app.accounts.actors import Actor, Role
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversation_companies, conversations
+from app.imports.asked import require_import
+from app.imports.begin import begin_import
 from app.imports.setup import by_name, columns_of_import
-from app.imports.steps import Choice, ask_commit, ask_plan, ask_undo, begin_import, require_import
+from app.imports.steps import Choice, ask_commit, ask_plan, ask_undo
 from app.imports.tables import import_rows
 from app.imports.uploads import store_blocks
 from app.imports.worker import ImportWorker

