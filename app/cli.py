@@ -236,6 +236,25 @@ def rotate_keys() -> None:
 
 
 @main.command()
+@click.argument("noun", type=click.Choice(("contacts", "companies", "conversations", "messages")))
+@website_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("csv", "jsonl", "parquet")),
+    required=True,
+    help="parquet needs the extra of that name.",
+)
+@click.option("--out", metavar="FILE", help="Default: standard output.")
+@click.option("--notes", is_flag=True, help="Private notes of messages, too.")
+def export(noun: str, website_id: str | None, form: str, out: str | None, notes: bool) -> None:
+    """Everything of one kind, as a file; cells that a spreadsheet would run are defused."""
+    from app.commands import export as commands
+
+    commands.export(noun, form, website_id, out, notes=notes)
+
+
+@main.command()
 @json_option
 def status(as_json: bool) -> None:
     """Each website's last runs and counts, and the day's quota."""

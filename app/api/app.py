@@ -13,6 +13,7 @@ from app.api import (
     contacts,
     conversations,
     events,
+    exports,
     imports,
     messages,
     syncs,
@@ -43,6 +44,7 @@ _TAGS = (
     ("syncs", "Runs that read Crisp."),
     ("imports", "CSV files of contacts."),
     ("events", "Web hooks received from Crisp."),
+    ("exports", "Whole lists as files."),
 )
 _PARTS = (
     websites,
@@ -55,6 +57,7 @@ _PARTS = (
     syncs,
     imports,
     events,
+    exports,
 )
 
 

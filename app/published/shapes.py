@@ -8,14 +8,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 
-def _written(moment: datetime) -> str:
+def written(moment: datetime) -> str:
     """Whole milliseconds, as both databases keep them at least: 2026-03-02T09:00:00.000Z."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment: TypeAlias = Annotated[
-    AwareDatetime, PlainSerializer(_written, when_used="json-unless-none")
-]
+Moment: TypeAlias = Annotated[AwareDatetime, PlainSerializer(written, when_used="json-unless-none")]
 WebsiteId: TypeAlias = Annotated[
     str, Field(description="Crisp's website id.", examples=["8c842203-7ed8-4e29-a608-7cf78a7d2fcc"])
 ]

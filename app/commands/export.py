@@ -1,0 +1,82 @@
+"""`crispsync export`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from app.commands.database import with_database
+from app.db.session import Database
+from app.errors import Refused
+from app.published.export import Export, stream
+from app.published.parquet import require_pyarrow, write_parquet
+from app.settings import Settings
+from app.websites.connect import require_website_id
+from app.websites.rules import require_website
+
+
+def export(noun: Any, form: Any, website: str | None, out: str | None, *, notes: bool) -> None:
+    """To the file, which appears when it is whole; else to standard output."""
+    chosen = None if website is None else require_website_id(website)
+    file = None if out is None else _writable(Path(out))
+    if form == "parquet":
+        require_pyarrow()
+        if file is None:
+            raise Refused("A Parquet file cannot be printed: name one with --out FILE.")
+
+    async def work(db: Database, _settings: Settings) -> None:
+        wanted = Export(noun, await _websites(db, chosen), notes=notes)
+        if file is None:
+            await _print(stream(db, wanted, form))
+            return
+        part = file.with_name(f".{file.name}.part")
+        try:
+            if form == "parquet":
+                await write_parquet(db, wanted, part)
+            else:
+                await _write(part, stream(db, wanted, form))
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+
+    with_database(work)
+
+
+def _writable(file: Path) -> Path:
+    if file.is_dir() or not file.parent.is_dir():
+        raise Refused(f"--out {file}: there is no folder to write such a file into.")
+    return file
+
+
+async def _websites(db: Database, website_id: str | None) -> list[str]:
+    from sqlalchemy import select
+
+    from app.websites.tables import websites
+
+    async with db.read() as connection:
+        if website_id is not None:
+            await require_website(connection, website_id)
+            return [website_id]
+        rows = await connection.execute(select(websites.c.id).order_by(websites.c.id))
+        return list(rows.scalars())
+
+
+async def _write(file: Path, parts: AsyncIterator[bytes]) -> None:
+    try:
+        with file.open("wb") as opened:
+            async for part in parts:
+                opened.write(part)
+    except OSError as error:
+        raise Refused(f"The file cannot be written: {error.strerror}.") from None
+
+
+async def _print(parts: AsyncIterator[bytes]) -> None:
+    try:
+        async for part in parts:
+            sys.stdout.buffer.write(part)
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Whoever reads has enough; what Python flushes at its end must not complain either.
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123, ASYNC230
