@@ -29,4 +29,4 @@ RUN uv sync --locked --no-dev --no-cache \
 USER crispsync
 VOLUME /srv/crispsync/data
 EXPOSE 8000
-CMD ["crispsync", "serve"]
+CMD ["crispsync", "serve", "--host", "0.0.0.0"]

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     """Seals what nobody may read in the database; several while one replaces another (app/vault)."""
     public_url: str = "http://127.0.0.1:8000"
+    """Where people and Crisp reach the pages; its host is the one that they answer to."""
+    admin_email: str | None = None
+    admin_password: SecretStr | None = None
+    """The first user, made at start if there is none."""
     sync_every_minutes: Positive = 15
     api_requests_per_minute: Positive = 600
     """Requests a minute that each API token may make of each web process."""
@@ -62,9 +66,9 @@ class Settings(BaseSettings):
     def _check_redis_url(cls, url: str | None) -> str | None:
         return url and _require_address(url, "redis", "rediss", "unix")
 
-    @field_validator("crisp_api_url")
+    @field_validator("crisp_api_url", "public_url")
     @classmethod
-    def _check_crisp_api_url(cls, url: str) -> str:
+    def _check_web_address(cls, url: str) -> str:
         return _require_address(url, "https", "http")
 
 

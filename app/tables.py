@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from app.accounts.replies import api_replies
-from app.accounts.tables import audit_log
+from app.accounts.tables import (
+    audit_log,
+    known_browsers,
+    login_tries,
+    sessions,
+    users,
+    website_grants,
+)
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.contacts.tables import contact_emails, contacts, custom_attributes
 from app.conversations.tables import (
@@ -40,14 +47,19 @@ __all__ = [
     "import_rows",
     "imports",
     "inbox_events",
+    "known_browsers",
     "link_decisions",
+    "login_tries",
     "messages",
     "metadata",
     "operators",
     "quota_pauses",
     "quota_usage",
     "sealed_secrets",
+    "sessions",
     "sync_failures",
     "sync_runs",
+    "users",
+    "website_grants",
     "websites",
 ]

@@ -14,6 +14,8 @@ from typing import Any
 
 CRISPSYNC = str(Path(sys.executable).with_name("crispsync"))
 CHANGES_A_MINUTE = "12"
+# Everybody may know it: what it guards is made up, and answers on this machine only.
+EMAIL, PASSWORD = "demo@crispsync.example", "demo-crispsync"
 
 
 def main() -> int:
@@ -52,7 +54,8 @@ def _run(sandbox: subprocess.Popen[str], folder: str, port: int) -> int:
             done = subprocess.run([CRISPSYNC, *verb], cwd=folder, env=environment, check=False)
             if done.returncode:
                 return done.returncode
-        print(f"\nOpen http://127.0.0.1:{port}/  (no login: it answers on this machine only)")
+        print(f"\nOpen http://127.0.0.1:{port}/")
+        print(f"Log in as {EMAIL} with the password {PASSWORD}")
         print("The sandbox sends a few web hooks a minute; Ctrl-C ends everything.", flush=True)
         return server.wait()
     finally:
@@ -71,6 +74,8 @@ def _environment(crisp: dict[str, Any], folder: str, port: int) -> dict[str, str
         "CRISP_SIGNING_SECRET": crisp["signing_secret"],
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "SYNC_EVERY_MINUTES": "1",
+        "ADMIN_EMAIL": EMAIL,
+        "ADMIN_PASSWORD": PASSWORD,
     }
 
 

@@ -43,7 +43,7 @@ PAGES = {
 }
 
 
-async def take(chromium: str, url: str, only: str) -> None:
+async def take(chromium: str, url: str, only: str, login: tuple[str, str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -55,11 +55,20 @@ async def take(chromium: str, url: str, only: str) -> None:
                     viewport={"width": width, "height": 900}, color_scheme=scheme
                 )
                 page = await context.new_page()
+                await _log_in(page, url, *login)
                 for name, place in PAGES.items():
                     if only in name:
                         await _one(page, url, place, FOLDER / f"{name}-{scheme}-{width}.png")
                 await context.close()
         await browser.close()
+
+
+async def _log_in(page: Page, url: str, email: str, password: str) -> None:
+    await page.goto(f"{url}/login")
+    await page.fill("input[name=email]", email)
+    await page.fill("input[name=password]", password)
+    await page.click("button")
+    await page.wait_for_url(f"{url}/")
 
 
 async def _one(page: Page, url: str, place: str, path: Path) -> None:
@@ -83,7 +92,7 @@ def a_demo() -> Iterator[str]:
     )  # fmt: skip
     try:
         for line in demo.stdout or ():
-            if found_url := re.match(r"Open (http://\S+?)/? ", line):
+            if found_url := re.match(r"Open (http://\S+?)/?$", line):
                 yield found_url.group(1)
                 return
         sys.exit("screenshots: the demo did not start; `make demo` tells why.")
@@ -96,11 +105,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="")
     parser.add_argument("--only", default="")
+    # What `make demo` prints.
+    parser.add_argument("--email", default="demo@crispsync.example")
+    parser.add_argument("--password", default="demo-crispsync")
     given = parser.parse_args()
     finder = ["sh", str(ROOT / "scripts/chromium.sh")]
     chromium = subprocess.run(finder, capture_output=True, text=True, check=True).stdout.strip()
     with nullcontext(given.url.rstrip("/")) if given.url else a_demo() as url:
-        asyncio.run(take(chromium, url, given.only))
+        asyncio.run(take(chromium, url, given.only, (given.email, given.password)))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@ def test_demo(tmp_path: Path) -> None:
         assert url == f"http://127.0.0.1:{port}/"
         children = psutil.Process(demo.pid).children(recursive=True)
         assert children
+        login = demo.wait_for_line(r"Log in as (\S+) with the password (\S+)")
         with httpx.Client(base_url=url, follow_redirects=True) as web:
+            answer = web.post("login", data={"email": login[1], "password": login[2]})
+            assert answer.url.path == "/"
             for page in ("", "contacts", "companies", "conversations", "unmatched", "syncs"):
                 answer = web.get(page)
                 assert answer.status_code == 200, page

@@ -10,6 +10,7 @@ from app.db.migrate import upgrade
 from app.main import create, create_app
 from app.settings import Settings, get_settings
 from tests.fixtures.databases import sqlite_address
+from tests.fixtures.people import log_in_as
 from tests.fixtures.postgres import PostgresServer
 
 
@@ -49,15 +50,17 @@ async def test_pages_say_so_while_the_database_is_away(own_postgres: PostgresSer
     upgrade(own_postgres.url)
     app = app_on(own_postgres.url)
     async with app.router.lifespan_context(app), client(app) as web:
+        (await log_in_as(app.state.db)).give(web)
         own_postgres.stop("fast")
-        page = await web.get("/")
-        assert page.status_code == 503
-        assert "database" in page.text.lower()
-        assert "Traceback" not in page.text
+        for path in ("/", "/login", "/contacts"):
+            page = await web.get(path)
+            assert page.status_code == 503
+            assert "database" in page.text.lower()
+            assert "Traceback" not in page.text
 
 
 async def test_probes_answer_under_any_name(sqlite_url: str) -> None:
-    """Probes come by address, pages only to this machine."""
+    """Probes come by address, pages only to the names they know."""
     app = app_on(sqlite_url)
     async with app.router.lifespan_context(app), client(app) as web:
         for path in ("/healthz", "/readyz"):
@@ -68,6 +71,7 @@ async def test_probes_answer_under_any_name(sqlite_url: str) -> None:
 async def test_nothing_shows_the_schema_of_the_app(sqlite_url: str) -> None:
     app = app_on(sqlite_url)
     async with app.router.lifespan_context(app), client(app) as web:
+        (await log_in_as(app.state.db)).give(web)
         for path in ("/docs", "/redoc", "/openapi.json"):
             assert (await web.get(path)).status_code == 404
 

@@ -24,6 +24,9 @@ NOT_PER_WEBSITE = {
     "hook_refusals": "nobody looks whose an unsigned hook says it is",
     "users": "people who log in may see several websites",
     "api_replies": "an idempotency key belongs to an API token, which may see several websites",
+    "sessions": "a login is not about one website; website_id is set for Crisp's frame only",
+    "login_tries": "nobody is known before the password was right",
+    "known_browsers": "a browser is known for a user, whatever websites that one sees",
     "audit_log": "users and tokens of the whole deployment are changed too; website_id may be null",
 }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 import click
 
+from app.commands.first_login import prepare_login
 from app.db.migrate import upgrade
 from app.db.runner_lock import try_runner_lock
 from app.errors import Conflict, Refused
@@ -21,7 +21,6 @@ REDIS_RETRY_SECONDS = 3.0
 def serve(host: str, port: int) -> None:
     """Until SIGTERM or SIGINT. Raises Refused, Conflict, DatabaseTooNew."""
     settings = get_settings()
-    _require_loopback(host)
     load_keyring(settings)
     with try_runner_lock(settings.database_url) as alone:
         if not alone and settings.redis_url is None:
@@ -31,10 +30,11 @@ def serve(host: str, port: int) -> None:
             )
         listening = _listen(host, port)
         upgrade(settings.database_url)
-        _serve_on(listening, settings)
+        told = prepare_login(settings, host)
+        _serve_on(listening, settings, told)
 
 
-def _serve_on(listening: socket.socket, settings: Settings) -> None:
+def _serve_on(listening: socket.socket, settings: Settings, told: list[str]) -> None:
     import uvicorn
 
     configure_logs()
@@ -42,7 +42,7 @@ def _serve_on(listening: socket.socket, settings: Settings) -> None:
     factory = "app.main:create" if settings.redis_url else "workers.embedded:create"
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"crispsync serves http://{shown}:{port}")
+    click.echo("\n".join([f"crispsync serves http://{shown}:{port}", *told]))
     config = uvicorn.Config(
         factory,
         factory=True,
@@ -54,18 +54,6 @@ def _serve_on(listening: socket.socket, settings: Settings) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _require_loopback(host: str) -> None:
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise Refused(
-            f"The pages have no login yet, so they are served on this machine only: {host} is no "
-            "loopback address (127.0.0.1)."
-        )
-
-
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
@@ -75,7 +63,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise Conflict(
-            f"Port {port} cannot be used: {error.strerror}. Choose another: --port"
+            f"Port {port} of {host} cannot be used: {error.strerror}. Choose another: --port, --host"
         ) from None
     listening.listen(128)
     return listening

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_companies as queries
 from app.pages import queries_conversations, queries_figures
+from app.pages.access import viewer
 from app.pages.charts import opened_chart
 from app.pages.facts import attributes
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_listing
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 CONVERSATIONS_SHOWN = 50
 WEEKS = 12

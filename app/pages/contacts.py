@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app import clock
 from app.conversations.tables import conversations as table
@@ -12,6 +12,7 @@ from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_contacts as queries
 from app.pages import queries_conversation, queries_conversations, queries_figures
+from app.pages.access import viewer
 from app.pages.facts import sourced, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
@@ -19,7 +20,7 @@ from app.pages.listing import read_listing
 from app.pages.wording import contact_name
 from app.sync.refresh_now import cost_of_contact
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 CONVERSATIONS_SHOWN = 50
 WEEKS = 12

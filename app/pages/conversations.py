@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app import clock
 from app.conversations.tables import conversations as table
@@ -15,6 +15,7 @@ from app.db.keyset import Cursor, read_cursor
 from app.errors import NotFound
 from app.pages import queries_conversation as one
 from app.pages import queries_conversations as many
+from app.pages.access import viewer
 from app.pages.facts import session_facts, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
@@ -24,7 +25,7 @@ from app.pages.why import why_of
 from app.pages.wording import visitor_name
 from app.sync.refresh_now import cost_of_conversation
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 OTHERS_SHOWN = 6
 CRISP_INBOX = "https://app.crisp.chat/website/{website}/inbox/{session}/"

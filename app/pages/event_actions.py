@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.errors import Refused
+from app.pages.access import member
 from app.pages.events import ALL, DEFAULT_STATE, filter_of, read_events, require_event
 from app.pages.frame import database_of, visit
 from app.pages.parts import ring_for_hooks
 from app.pages.security import require_own_request
 from app.webhooks.replay import REPLAYABLE, Replayed, replay_matching, replay_one
 
-router = APIRouter(dependencies=[Depends(require_own_request)])
+router = APIRouter(dependencies=[Depends(require_own_request), Depends(member)])
 
 Typed = Annotated[str, Form()]
 

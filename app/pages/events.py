@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app import clock
 from app.db.keyset import Cursor, KeyPage, Order
 from app.errors import NotFound
 from app.pages import event_words
+from app.pages.access import viewer
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import Asked, Sort, read_day, read_listing
@@ -26,7 +27,7 @@ from app.webhooks.silence import Silence, silent_since
 from app.webhooks.tables import inbox_events
 from app.webhooks.wanted import EVENTS_TO_TICK
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 ALL = "all"
 DEFAULT_STATE = "dead"

@@ -16,11 +16,13 @@ from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.accounts.actors import Actor, Role
 from app.db.session import Database
 from app.errors import NotFound
 from app.pages import queries_frame
 from app.pages.rendering import render
 from app.pages.rows import AnyRow
+from app.pages.security import session_of
 from app.pages.states import NO_WEBSITE, State, state_of
 from app.pages.times import Moments, zone_named
 from app.webhooks.hook_figures import count_dead
@@ -36,6 +38,9 @@ class Frame:
     dead_letters: int = 0
     state: State = NO_WEBSITE
     q: str = ""
+    # Who looks at it, and what the forms of its session carry; none for strangers.
+    actor: Actor | None = None
+    form_token: str = ""
     moments: Moments = field(default_factory=lambda: Moments(zone_named("UTC"), clock.now()))
 
     def url(self, path: str, /, **params: object) -> str:
@@ -48,6 +53,10 @@ class Frame:
     def at(self, moments: Moments) -> Frame:
         """The same frame a moment later."""
         return replace(self, moments=moments)
+
+    def may(self, role: str) -> bool:
+        """Whether the visitor has the role `viewer`, `member` or `admin`; buttons need not show otherwise."""
+        return self.actor is not None and self.actor.may(Role[role.upper()])
 
     def is_in(self, section: str) -> bool:
         return self.path == section or (section != "/" and self.path.startswith(section + "/"))
@@ -85,7 +94,7 @@ def database_of(request: Request) -> Database:
 
 @asynccontextmanager
 async def visit(request: Request) -> AsyncIterator[Visit]:
-    """Raises NotFound for a website that is not here, NoWebsite when there is none at all."""
+    """Raises NotFound for a website that is not here or not granted, NoWebsite when there is none at all."""
     async with database_of(request).read() as connection:
         frame = await open_frame(connection, request)
         if frame.website is None:
@@ -94,10 +103,16 @@ async def visit(request: Request) -> AsyncIterator[Visit]:
 
 
 async def open_frame(connection: AsyncConnection, request: Request) -> Frame:
-    websites = await queries_frame.all_websites(connection)
+    session = session_of(request)
+    if session is None:
+        return Frame(request.url.path)
+    actor, form_token = session.actor, session.form_token
+    found = await queries_frame.all_websites(connection)
+    # What was not granted is not there: nothing tells it from what does not exist (FAILURES case 91).
+    websites = [website for website in found if actor.sees(website.id)]
     website = choose_website(websites, request.query_params.get("website", ""))
     if website is None:
-        return Frame(request.url.path)
+        return Frame(request.url.path, actor=actor, form_token=form_token)
     runs = await queries_frame.latest_runs(connection, website.id)
     return Frame(
         path=request.url.path,
@@ -108,6 +123,8 @@ async def open_frame(connection: AsyncConnection, request: Request) -> Frame:
         dead_letters=await count_dead(connection, website.id),
         state=state_of(website, runs),
         q=request.query_params.get("q", "")[:200] if request.url.path == "/search" else "",
+        actor=actor,
+        form_token=form_token,
         moments=Moments(zone_named(website.time_zone), clock.now()),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from app.pages.access import viewer
 from app.pages.frame import visit
 from app.pages.wording import REASONS
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 PLACES = (
     ("o", "/", "Overview"),

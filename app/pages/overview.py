@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.pages import queries_conversations, queries_figures
 from app.pages import queries_overview as queries
+from app.pages.access import viewer
 from app.pages.charts import opened_chart
 from app.pages.frame import Frame, visit
 from app.pages.parts import quota_now
 from app.pages.run_words import view_run
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 ROWS = 8
 DAYS = 30

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(NoWebsite, _no_website)
-    app.add_exception_handler(CrispsyncError, _expected)
+    app.add_exception_handler(CrispsyncError, expected)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _unexpected)
@@ -52,6 +52,7 @@ async def problem(request: Request, status: int, sentence: str) -> Response:
 
 
 _TITLES = {
+    401: "Log in",
     403: "Not allowed",
     404: "Not found",
     409: "Not now",
@@ -72,10 +73,18 @@ async def _frame_or_none(request: Request) -> Frame:
 
 
 async def _no_website(request: Request, _error: Exception) -> Response:
-    return render("begin.html", Frame(request.url.path))
+    frame = await _frame_or_none(request)
+    if frame.may("admin"):
+        return render("begin.html", frame)
+    return await problem(
+        request,
+        403,
+        "No website was granted to you yet. Ask an admin to do so, then reload this page.",
+    )
 
 
-async def _expected(request: Request, error: Exception) -> Response:
+async def expected(request: Request, error: Exception) -> Response:
+    """A CrispsyncError as its sentence."""
     status = getattr(error, "http_status", 500)
     message = getattr(error, "message", _UNEXPECTED)
     if not is_page(request):

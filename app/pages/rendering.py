@@ -79,6 +79,6 @@ def fragment(template: str, frame: Frame, **context: Any) -> str:
 
 
 def render(template: str, frame: Frame, status: int = 200, **context: Any) -> HTMLResponse:
-    # "no-cache" keeps the browser's back button quick and still asks before showing it again.
-    headers = {"Cache-Control": "private, no-cache"}
+    # Pages hold other people's data: no cache keeps them after a logout.
+    headers = {"Cache-Control": "private, no-store"}
     return HTMLResponse(fragment(template, frame, **context), status, headers)

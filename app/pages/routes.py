@@ -14,6 +14,7 @@ from app.pages import (
     event_actions,
     events,
     help_page,
+    login,
     overview,
     refresh_actions,
     search,
@@ -21,10 +22,11 @@ from app.pages import (
     syncs,
     unmatched,
 )
+from app.pages.doors import KnownPeople
 from app.pages.frame import Frame
-from app.pages.problems import handle_errors
+from app.pages.problems import expected, handle_errors
 from app.pages.rendering import STATIC, render
-from app.pages.security import OnlyFromHere
+from app.pages.security import KnownNames
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -41,7 +43,9 @@ class Assets(StaticFiles):
 
 def install(app: FastAPI) -> None:
     """`app.state` must hold db, ring and preview when the first request comes; quota may be missing."""
-    app.add_middleware(OnlyFromHere, refuse=_refusal)
+    # The last one added is the first that a request comes to.
+    app.add_middleware(KnownPeople, problem=expected)
+    app.add_middleware(KnownNames, refuse=_refusal)
     app.mount("/static", Assets(directory=STATIC), name="static")
     for part in (
         overview,
@@ -56,6 +60,7 @@ def install(app: FastAPI) -> None:
         event_actions,
         search,
         help_page,
+        login,
     ):
         app.include_router(part.router, include_in_schema=False)
     handle_errors(app)

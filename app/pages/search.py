@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.db.words import words_of
 from app.pages import queries_search as queries
+from app.pages.access import viewer
 from app.pages.frame import visit
 from app.pages.marks import Marks
 from app.pages.text import clean
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 
 @router.get("/search")

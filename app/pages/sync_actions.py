@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.errors import CrispsyncError, NotFound, Refused
+from app.pages.access import admin
 from app.pages.frame import Frame, database_of, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_day
@@ -17,7 +18,7 @@ from app.pages.security import require_own_request
 from app.pages.syncs import list_context
 from app.pages.times import Moments
 
-router = APIRouter(dependencies=[Depends(require_own_request)])
+router = APIRouter(dependencies=[Depends(require_own_request), Depends(admin)])
 
 STARTED_BY = "pages"
 Kind = Literal["full", "incremental", "backfill"]

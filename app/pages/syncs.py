@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
@@ -14,6 +14,7 @@ from app import clock
 from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_syncs as queries
+from app.pages.access import viewer
 from app.pages.frame import Frame, Visit, database_of, visit
 from app.pages.ids import known_id
 from app.pages.parts import QuotaNow, quota_now
@@ -21,7 +22,7 @@ from app.pages.rendering import fragment
 from app.pages.run_words import view_run
 from app.pages.times import Moments
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 TICK_SECONDS = 1.0
 STREAM_SECONDS = 20

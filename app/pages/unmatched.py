@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.pages import queries_unmatched as queries
+from app.pages.access import viewer
 from app.pages.frame import visit
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(viewer)])
 
 DOMAINS_SHOWN = 12
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import pytest_asyncio
 import uvicorn
+from playwright.async_api import Page
 
 from app.db.session import Database, open_database
+from tests.fixtures.people import Carried, log_in_as
 from tests.pages import rows
 from tests.pages.conftest import Stand, pages_app
 
@@ -22,6 +24,7 @@ class Served:
     url: str
     db: Database
     stand: Stand
+    admin: Carried
 
 
 def _free_port() -> int:
@@ -79,13 +82,21 @@ async def served(sqlite_url: str) -> AsyncIterator[Served]:
         checkpoint={"stage": "messages"},
     )  # fmt: skip
     await rows.put(db, [*rows.small_world(), *a_full_thread(), *hooks(), live])
+    admin = await log_in_as(db)
     config = uvicorn.Config(pages_app(db, stand), port=port, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started:  # uvicorn has no event to wait for
         await asyncio.sleep(0.02)
-    yield Served(f"http://127.0.0.1:{port}", db, stand)
+    yield Served(f"http://127.0.0.1:{port}", db, stand, admin)
     server.should_exit = True
     server.force_exit = True
     await running
     await db.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(page: Page, served: Served) -> Page:
+    """Logged in as an admin."""
+    await page.context.add_cookies(served.admin.cookies(served.url))
+    return page

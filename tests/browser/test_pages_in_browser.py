@@ -32,6 +32,7 @@ async def test_pages_render_without_errors_and_overflow(
 ) -> None:
     viewport: Any = {"width": width, "height": 800}
     context = await browser.new_context(viewport=viewport, color_scheme=scheme)
+    await context.add_cookies(served.admin.cookies(served.url))
     page = await context.new_page()
     complaints: list[str] = []
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
@@ -102,6 +103,7 @@ async def test_a_form_of_ours_is_taken(page: Page, served: Served) -> None:
 async def test_the_main_job_works_without_scripts(browser: Browser, served: Served) -> None:
     viewport: Any = {"width": 375, "height": 800}
     context = await browser.new_context(java_script_enabled=False, viewport=viewport)
+    await context.add_cookies(served.admin.cookies(served.url))
     page = await context.new_page()
     await page.goto(served.url)
     await page.locator(".narrow-menu summary").click()
@@ -120,6 +122,7 @@ async def test_the_main_job_works_without_scripts(browser: Browser, served: Serv
 async def test_a_dead_letter_is_replayed_without_scripts(browser: Browser, served: Served) -> None:
     viewport: Any = {"width": 375, "height": 800}
     context = await browser.new_context(java_script_enabled=False, viewport=viewport)
+    await context.add_cookies(served.admin.cookies(served.url))
     page = await context.new_page()
     await page.goto(served.url)
     await page.locator(".narrow-menu summary").click()

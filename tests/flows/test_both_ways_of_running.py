@@ -11,6 +11,7 @@ from sqlalchemy import update
 from app.sandbox.message_changes import send_message
 from app.sync.tables import sync_runs
 from tests.beside import change, runs, sandbox_beside, states, stored_conversations, until
+from tests.fixtures.people import browser_of
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.program import Program, Running
 from tests.fixtures.valkey import ValkeyServer
@@ -67,11 +68,11 @@ def test_pages_start_a_run(installation: Installation) -> None:
     with sandbox_beside() as box:
         env = box.connected(installation.database_url, **installation.more)
         url = installation.start(env)
-        answer = httpx.post(f"{url}/syncs", data={"kind": "full"}, headers={"Origin": url})
-        assert answer.status_code == 303, answer.text
-        until(lambda: states(installation.database_url) == [("full", "done")])
-        shown = httpx.get(httpx.URL(url).join(answer.headers["location"]))
-        assert shown.status_code == 200
+        with browser_of(url, installation.database_url) as web:
+            answer = web.post("/syncs", data={"kind": "full"})
+            assert answer.status_code == 303, answer.text
+            until(lambda: states(installation.database_url) == [("full", "done")])
+            assert web.get(answer.headers["location"]).status_code == 200
         box.assert_equals_truth(installation.database_url)
         installation.stop()
 
@@ -132,11 +133,9 @@ def test_many_bells_do_not_hold_up_other_websites(
         assert program.run("sync", "--full", "--website", box.website_id, env=env).code == 0
         address = Installation(program, url).start(env)
         until(lambda: stored_conversations(url) > 0)
-        with Redis.from_url(redis_url) as redis:
+        with Redis.from_url(redis_url) as redis, browser_of(address, url) as web:
             for _ in range(60):
-                answer = httpx.post(
-                    f"{address}/syncs", data={"kind": "full"}, headers={"Origin": address}
-                )
+                answer = web.post("/syncs", data={"kind": "full"})
                 assert answer.status_code == 303
             # Left are the job at work and what the clock rings.
             until(lambda: int(redis.zcard("arq:queue")) <= 3, seconds=15)
@@ -182,9 +181,8 @@ def test_redis_stopped_and_wiped(
         worker.wait_for_line("Redis is away")
         # The run is not disturbed: what has to be done stands in the database.
         until(lambda: states(url) == [("full", "done")])
-        asked = httpx.post(
-            f"{address}/syncs", data={"kind": "incremental"}, headers={"Origin": address}, timeout=4
-        )
+        with browser_of(address, url) as web:
+            asked = web.post("/syncs", data={"kind": "incremental"}, timeout=4)
         assert asked.status_code == 303
         assert states(url)[-1] == ("incremental", "queued")
         own_redis.start()

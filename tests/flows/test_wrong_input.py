@@ -205,13 +205,34 @@ def contents_if_any(url: str) -> Sequence[object]:
     return fetch(url, text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
 
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is refused
-
-
-@pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.0.2.1", "example.com", "nonsense"])
-def test_only_this_machine(program: Program, sqlite_url: str, host: str) -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "nonsense.invalid"])
+def test_an_address_that_is_not_here(program: Program, sqlite_url: str, host: str) -> None:
     done = program.run("serve", "--host", host, "--port", "0", env={"DATABASE_URL": sqlite_url})
-    refused(done, host, "loopback")
+    refused(done, host, "--host")
+
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is refused, or stopped at once
+
+
+@pytest.mark.parametrize(
+    "password", ["changethis", "Admin12345!", "demo-crispsync", "ann@acme.example"]
+)
+def test_weak_passwords_where_others_can_reach_the_pages(
+    program: Program, sqlite_url: str, password: str
+) -> None:  # SPEC P4
+    env = {
+        "DATABASE_URL": sqlite_url,
+        "ADMIN_EMAIL": "ann@acme.example",
+        "ADMIN_PASSWORD": password,
+    }
+    everywhere = ["serve", "--host", EVERYWHERE, "--port", "0"]
+    refused(program.run(*everywhere, env=env), "ADMIN_PASSWORD")
+    public = env | {"PUBLIC_URL": "https://sync.acme.example"}
+    refused(program.run("serve", "--port", "0", env=public), "ADMIN_PASSWORD")
+    here = program.start("serve", "--port", "0", env=env)
+    here.wait_for_line("crispsync serves")
+    here.stop()
+    assert program.run(*everywhere, env=env).code == 2  # also when there are users already
 
 
 @pytest.mark.parametrize(
@@ -270,6 +291,7 @@ def test_postgres_is_away(program: Program, verb: str) -> None:
         ("sync", "LEASE_SECONDS", "60"),
         ("worker", "REDIS_URL", "secret"),
         ("worker", "CRISP_API_URL", "http://[secret"),
+        ("serve", "PUBLIC_URL", "secret.acme.example"),
     ],
 )
 def test_environment(program: Program, sqlite_url: str, verb: str, name: str, value: str) -> None:

@@ -16,6 +16,7 @@ from app.db.session import Database, open_database
 from app.errors import CrispsyncError
 from app.pages.parts import SyncCalls, sync_calls
 from app.pages.routes import install
+from tests.fixtures.people import log_in_as
 
 ORIGIN = "http://127.0.0.1:8000"
 
@@ -111,6 +112,8 @@ async def stand() -> Stand:
 
 @pytest_asyncio.fixture
 async def client(db: Database, stand: Stand) -> AsyncIterator[httpx.AsyncClient]:
+    """An admin, logged in."""
     transport = httpx.ASGITransport(app=pages_app(db, stand), raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as opened:
+        (await log_in_as(db)).give(opened)
         yield opened

@@ -19,7 +19,7 @@ from tests.pages.rows import put, small_world
 
 pytestmark = pytest.mark.asyncio
 
-MOST_STATEMENTS = 12
+MOST_STATEMENTS = 13
 
 
 def ids_in(text: str, folder: str) -> list[str]:

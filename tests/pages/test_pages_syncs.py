@@ -1,4 +1,4 @@
-"""Starting, previewing, pausing and watching syncs (SPEC S3, S5, S6), and who may (P5, no login yet)."""
+"""Starting, previewing, pausing and watching syncs (SPEC S3, S5, S6), and who may (P4)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app.db.session import Database
 from app.errors import Refused
 from app.pages import syncs
 from app.sync.tables import sync_runs
+from tests.fixtures.people import log_in_as
 from tests.pages import rows
 from tests.pages.conftest import ORIGIN, Stand, pages_app
 from tests.pages.rows import SITE, put, small_world
@@ -142,7 +143,7 @@ async def test_a_foreign_name_is_refused(db: Database, client: httpx.AsyncClient
     for host in ("evil.example", "127.0.0.1.evil.example", "10.0.0.7", "", "[::2]", "a b"):
         answer = await client.get("/contacts", headers={"Host": host})
         assert answer.status_code == 403
-        assert "this machine only" in answer.text
+        assert "do not answer to that name" in answer.text
         assert "Ann" not in answer.text
     for host in ("localhost:8000", "127.0.0.1", "[::1]:8000", "crispsync.localhost"):
         assert (await client.get("/contacts", headers={"Host": host})).status_code == 200
@@ -215,6 +216,7 @@ async def test_a_fault_is_a_page_too(
     stand.quota = broken  # type: ignore[method-assign, assignment]
     transport = httpx.ASGITransport(pages_app(db, stand), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        (await log_in_as(db)).give(client)
         answer = await client.get("/")
     assert answer.status_code == 500
     assert "Nothing was changed" in answer.text

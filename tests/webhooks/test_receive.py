@@ -404,7 +404,8 @@ async def test_crisp_posts_from_outside_and_pages_stay_closed(sqlite_url: str) -
         assert answer.headers["x-content-type-options"] == "nosniff"
         for path in ("/", "/syncs", "/webhooks", "/webhooks/crisp/../../contacts"):
             assert (await taking.web.get(path)).status_code in {403, 404, 405}
-        assert (await taking.web.get("/", headers={"Host": "127.0.0.1"})).status_code == 200
+        closed = await taking.web.get("/", headers={"Host": "127.0.0.1"})
+        assert (closed.status_code, closed.headers["location"]) == (303, "/login")
 
 
 async def test_headers_of_absurd_length_do_no_harm(database_url: str) -> None:
