@@ -20,11 +20,12 @@ from app.conversations.tables import (
     messages,
     operators,
 )
-from app.crisp.tables import quota_pauses, quota_usage
+from app.crisp.tables import quota_pauses, quota_usage, scope_outcomes
 from app.db.base import metadata
 from app.db.changes import change_batches, change_counters
+from app.db.turns import turns
 from app.imports.tables import import_companies, import_mappings, import_rows, imports
-from app.sync.tables import sync_failures, sync_runs
+from app.sync.tables import sync_failures, sync_runs, working_processes
 from app.vault.tables import sealed_secrets
 from app.webhooks.tables import inbox_events
 from app.websites.tables import websites
@@ -55,11 +56,14 @@ __all__ = [
     "operators",
     "quota_pauses",
     "quota_usage",
+    "scope_outcomes",
     "sealed_secrets",
     "sessions",
     "sync_failures",
     "sync_runs",
+    "turns",
     "users",
     "website_grants",
     "websites",
+    "working_processes",
 ]

@@ -1,4 +1,6 @@
-"""What goes on beside the runs in every process that works: applying hooks, asking for what they left out."""
+"""What goes on beside the runs in every process that works: applying hooks, asking for what they left out,
+comparing with Crisp's list of websites, telling that it works.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from app.db.session import Database
+from app.sync.comparing import keep_comparing
+from app.sync.processes import keep_beating
 from app.sync.refresh import keep_refreshing
 from app.sync.worker import Worker
 from app.webhooks.worker import Applier
@@ -13,7 +17,7 @@ from app.webhooks.worker import Applier
 
 @dataclass(slots=True)
 class HookWork:
-    """Two loops from `start` to `stop`; `applier.bell` wakes the first."""
+    """Loops from `start` to `stop`; `applier.bell` wakes the first."""
 
     db: Database
     worker: Worker
@@ -24,10 +28,12 @@ class HookWork:
         self.applier = Applier(self.db)
 
     def start(self) -> None:
-        refreshing = keep_refreshing(self.db, self.worker.client, self.applier.stopping)
+        db, worker, stopping = self.db, self.worker, self.applier.stopping
         self._tasks = [
             asyncio.create_task(self.applier.work()),
-            asyncio.create_task(refreshing),
+            asyncio.create_task(keep_refreshing(db, worker.client, stopping)),
+            asyncio.create_task(keep_comparing(db, worker, stopping)),
+            asyncio.create_task(keep_beating(db, worker, stopping)),
         ]
 
     async def stop(self) -> None:

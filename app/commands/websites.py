@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from app.accounts.actors import COMMAND
 from app.commands.database import with_database
 from app.commands.output import as_document, as_table
 from app.db.session import Database
@@ -23,7 +24,7 @@ def connect(text: str) -> str:
         plugin_id = (await read_credential(db, settings)).plugin_id
         async with opened_client(db, settings) as client:
             found = await connecting.verify(client, website_id, plugin_id)
-        await connecting.save_connected(db, found)
+        await connecting.save_connected(db, found, COMMAND)
         return (
             f"Connected {found.name} ({website_id}). "
             f"Next: crispsync sync --full --website {website_id} --wait"
@@ -36,7 +37,7 @@ def disconnect(text: str, *, erase: bool) -> str:
     website_id = connecting.require_website_id(text)
 
     async def work(db: Database, _settings: Settings) -> str:
-        await connecting.disconnect(db, website_id, erase=erase)
+        await connecting.disconnect(db, website_id, erase=erase, actor=COMMAND)
         return f"Disconnected {website_id}; its data is {'erased' if erase else 'kept'}."
 
     return with_database(work)

@@ -23,8 +23,9 @@ from httpx_aiohttp import AiohttpTransport
 
 from app.clock import now, now_ms
 from app.crisp.budget import Budget, Purpose
-from app.crisp.errors import Permanent, Throttled, Transient, error_for
+from app.crisp.errors import AuthRejected, Permanent, Throttled, Transient, error_for
 from app.crisp.payloads import Unreadable, parse
+from app.crisp.scopes import Outcome, note
 from app.crisp.skew import CrispClock
 
 TIMEOUT = httpx.Timeout(30, connect=10).as_dict()
@@ -76,6 +77,8 @@ class CrispClient:
     ) -> None:
         self.budget = budget
         self.clock = CrispClock()
+        self.outcomes: dict[str, Outcome] = {}
+        """What was seen of each scope since somebody wrote it down."""
         self._base = base_url.rstrip("/") + "/"
         self._host = httpx.URL(base_url).host
         self._headers = _headers(credential)
@@ -128,9 +131,14 @@ class CrispClient:
             async with self._connections, self.budget.turn(website_id, purpose):
                 try:
                     answer = await self._ask(path, params)
+                except AuthRejected as error:
+                    if error.status == 403:
+                        note(self.outcomes, path, refused=True)
+                    raise
                 except Throttled as throttled:
                     await self.budget.pause(throttled.retry_after, throttled.quota, str(throttled))
                 else:
+                    note(self.outcomes, path, refused=False)
                     await self.budget.went_well()
                     return answer
 

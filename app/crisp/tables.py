@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Integer, PrimaryKeyConstraint, Text
 
-from app.db.base import BigInt, plain_table
+from app.db.base import BigInt, UtcDateTime, plain_table
 
 quota_usage = plain_table(
     "quota_usage",
@@ -22,4 +22,14 @@ quota_pauses = plain_table(
     Column("until_ms", BigInt, nullable=False),
     Column("reason", Text, nullable=False),
     Column("in_a_row", Integer, nullable=False),
+)
+
+# Whether a route that needs a scope was seen working, and refused, with this credential.
+scope_outcomes = plain_table(
+    "scope_outcomes",
+    Column("credential", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("worked_at", UtcDateTime),
+    Column("refused_at", UtcDateTime),
+    PrimaryKeyConstraint("credential", "scope"),
 )

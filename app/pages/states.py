@@ -24,9 +24,9 @@ NO_WEBSITE = State("waiting", "no website", "No website is connected yet.")
 _BY_STATUS = {
     "waiting": State(
         "waiting",
-        "not connected yet",
-        "The plugin is installed there and its hooks are stored. Nothing is imported until the "
-        "website is connected with crispsync connect and its id.",
+        "waits for its first import",
+        "The plugin is installed there and its hooks are stored. Nothing is imported until "
+        "somebody triggers the first import.",
     ),
     "paused": State(
         "warn",

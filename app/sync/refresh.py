@@ -99,7 +99,9 @@ async def _refresh(
     except QuotaPause as pause:
         await _put_off(db, table, claimed, max(AFTER_TROUBLE_MS, to_ms(pause.until) - to_ms(now())))
     except NotSubscribed:
-        await db.transact(lambda connection: mark_uninstalled(connection, website_id))
+        await db.transact(
+            lambda connection: mark_uninstalled(connection, website_id, rules.generation)
+        )
         await _put_off(db, table, claimed, AFTER_REFUSAL_MS)
     except (AuthRejected, Permanent) as error:
         log.warning("refresh.refused", website_id=website_id, id=row_id, error=type(error).__name__)

@@ -61,7 +61,9 @@ async def refresh_now(
     try:
         await refresh(db, asking, rules, claimed)
     except NotSubscribed:
-        await db.transact(lambda connection: mark_uninstalled(connection, website_id))
+        await db.transact(
+            lambda connection: mark_uninstalled(connection, website_id, rules.generation)
+        )
         raise
     except CrispsyncError:
         # What a hook had told in part is still wanted; the loop asks for it later.

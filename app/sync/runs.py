@@ -22,7 +22,7 @@ Asked = Literal["pause", "cancel"]
 UNFINISHED = ("queued", "running", "paused")
 _STANDSTILL = {
     "paused": "The connection of this website is paused: resume it first.",
-    "waiting": "This website is installed but not connected yet: crispsync connect.",
+    "waiting": "This website waits for its first import: start a full sync or a backfill.",
     "disconnected": "This website is disconnected: connect it first.",
     "uninstalled": "The plugin is no longer installed on this website: install it in Crisp first.",
 }
@@ -48,7 +48,8 @@ async def request_run(
     async def work(connection: AsyncConnection) -> str:
         await lock_key(connection, f"runs {website_id}")
         website = await require_website(connection, website_id)
-        if website.status != "connected":
+        begins = website.status == "waiting" and kind in {"full", "backfill"}
+        if website.status != "connected" and not begins:
             raise Refused(_STANDSTILL[website.status])
         same = await _find_same(connection, website_id, kind, window_from, window_to)
         if same is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import (
     Text,
 )
 
-from app.db.base import BigInt, Json, UtcDateTime, website_table
+from app.db.base import BigInt, Json, UtcDateTime, plain_table, website_table
 
 sync_runs = website_table(
     "sync_runs",
@@ -58,4 +58,14 @@ sync_failures = website_table(
     ForeignKeyConstraint(
         ["website_id", "run_id"], ["sync_runs.website_id", "sync_runs.id"], ondelete="CASCADE"
     ),
+)
+
+# Each process that works tells every few seconds that it does, on the database's clock (epoch ms), and
+# by how many ms its own clock is ahead of others.
+working_processes = plain_table(
+    "working_processes",
+    Column("name", Text, primary_key=True),
+    Column("beat_ms", BigInt, nullable=False),
+    Column("ahead_of_database_ms", BigInt, nullable=False),
+    Column("ahead_of_crisp_ms", BigInt),
 )

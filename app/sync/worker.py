@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy import select
 
+from app.clock import now_ms
 from app.crisp.client import Credential, CrispClient
 from app.db.session import Database
 from app.errors import CrispsyncError, Refused
@@ -56,6 +57,16 @@ class Worker:
             self._credential = credential
             self._client = client_of(self.db, self.settings, credential, lambda: self.busy_websites)
         return self._client
+
+    @property
+    def current_client(self) -> CrispClient | None:
+        return self._client
+
+    @property
+    def ahead_of_crisp_ms(self) -> int | None:
+        """By how much this machine's clock is ahead of Crisp's; None before Crisp told its time."""
+        clock = self._client.clock if self._client is not None else None
+        return now_ms() - clock.now_ms() if clock is not None and clock.is_known else None
 
     async def work(self) -> None:
         """Until `stopping` is set; then running work is released for others (FAILURES case 90)."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.accounts.actors import SYSTEM, Actor
+from app.accounts.audit import audit
 from app.crisp import quota
+from app.crisp.budget import Purpose
 from app.crisp.client import CrispClient
 from app.crisp.errors import AuthRejected, Gone, NotSubscribed
 from app.db.base import metadata
@@ -22,6 +25,9 @@ from app.websites.tables import websites
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 WHERE_THE_ID_IS = "in Crisp, under Settings, Website settings (Setup instructions), and looks like 8c842203-7ed8-4e29-a608-7cf78a7d2fcc"
 
+CLOCK_DOUBT_MS = 1_000
+"""Crisp's time is known to about a second; a hook's is exact, and must not seem older than an answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Installed:
@@ -30,14 +36,20 @@ class Installed:
     website_id: str
     name: str
     domain: str | None
+    told_ms: int = 0
+    """Crisp's time of the answer: what was told before it of the installation is older."""
 
 
 def require_website_id(text: str) -> str:
     """The id in lower case. Raises Refused with where to find it."""
     candidate = text.strip().lower()
-    if not _UUID.fullmatch(candidate):
+    if not is_website_id(candidate):
         raise Refused(f"“{text[:60]}” is not a website id: it stands {WHERE_THE_ID_IS}.")
     return candidate
+
+
+def is_website_id(text: str) -> bool:
+    return _UUID.fullmatch(text) is not None
 
 
 async def verify(client: CrispClient, website_id: str, plugin_id: str | None) -> Installed:
@@ -45,7 +57,7 @@ async def verify(client: CrispClient, website_id: str, plugin_id: str | None) ->
 
     Source: crisp/REFERENCE.md section 2, point 5.
     """
-    plugin_id = plugin_id or await _own_plugin_id(client)
+    plugin_id = plugin_id or await own_plugin_id(client)
     try:
         answer = await client.get(
             f"plugins/subscription/{website_id}/{plugin_id}", purpose="interactive"
@@ -54,10 +66,11 @@ async def verify(client: CrispClient, website_id: str, plugin_id: str | None) ->
         raise _not_installed(website_id, plugin_id) from None
     if not isinstance(answer.data, dict) or answer.data.get("active") is not True:
         raise _not_installed(website_id, plugin_id)
-    return await _describe(client, website_id)
+    found = await describe(client, website_id)
+    return replace(found, told_ms=answer.asked_ms - CLOCK_DOUBT_MS)
 
 
-async def _own_plugin_id(client: CrispClient) -> str:
+async def own_plugin_id(client: CrispClient) -> str:
     answer = await client.get("plugin/connect/account", purpose="interactive")
     return str(answer.data.get("plugin_id", "")) if isinstance(answer.data, dict) else ""
 
@@ -69,9 +82,12 @@ def _not_installed(website_id: str, plugin_id: str) -> Refused:
     )
 
 
-async def _describe(client: CrispClient, website_id: str) -> Installed:
+async def describe(
+    client: CrispClient, website_id: str, purpose: Purpose = "interactive"
+) -> Installed:
+    """Its name and domain, as far as Crisp tells them."""
     try:
-        answer = await client.get(f"website/{website_id}", purpose="interactive")
+        answer = await client.get(f"website/{website_id}", website_id=website_id, purpose=purpose)
     except (
         AuthRejected,
         Gone,
@@ -86,11 +102,14 @@ async def _describe(client: CrispClient, website_id: str) -> Installed:
     )
 
 
-async def save_connected(db: Database, found: Installed) -> None:
+async def save_connected(db: Database, found: Installed, actor: Actor = SYSTEM) -> None:
     """Keep the website as connected. A new installation gets a new generation; settings stay."""
 
     async def work(connection: AsyncConnection) -> None:
         await lock_website(connection, found.website_id)
+        before = await connection.scalar(
+            select(websites.c.status).where(websites.c.id == found.website_id)
+        )
         insert = insert_for(connection, websites).values(
             id=found.website_id,
             name=found.name,
@@ -120,19 +139,54 @@ async def save_connected(db: Database, found: Installed) -> None:
             .where(websites.c.id == found.website_id)
             .values(name=found.name, domain=found.domain, attention=None)
         )
+        # A hook that comes late and tells an earlier end must not undo this (FAILURES case 51).
+        await connection.execute(
+            update(websites)
+            .where(
+                websites.c.id == found.website_id,
+                websites.c.installation_told_ms < found.told_ms,
+            )
+            .values(installation_told_ms=found.told_ms)
+        )
+        await audit(
+            connection,
+            actor,
+            "website.connected",
+            website_id=found.website_id,
+            subject=("website", found.website_id),
+            before={"status": before},
+            after={"status": "connected", "name": found.name},
+        )
 
     await db.transact(work)
 
 
-async def disconnect(db: Database, website_id: str, *, erase: bool) -> None:
+async def disconnect(db: Database, website_id: str, *, erase: bool, actor: Actor = SYSTEM) -> None:
     """Stop everything for this website; its data is kept, or erased. Raises NotFound."""
 
     async def work(connection: AsyncConnection) -> None:
         await lock_website(connection, website_id)
-        await require_website(connection, website_id)
+        website = await require_website(connection, website_id)
         if erase:
             await _erase(connection, website_id)
+            # Under no website: what is kept of it names it, and nothing of what it held.
+            await audit(
+                connection,
+                actor,
+                "website.erased",
+                subject=("website", website_id),
+                before={"status": website.status},
+            )
             return
+        await audit(
+            connection,
+            actor,
+            "website.disconnected",
+            website_id=website_id,
+            subject=("website", website_id),
+            before={"status": website.status},
+            after={"status": "disconnected"},
+        )
         await connection.execute(
             update(websites)
             .where(websites.c.id == website_id)
@@ -150,11 +204,17 @@ async def _erase(connection: AsyncConnection, website_id: str) -> None:
     await connection.execute(delete(websites).where(websites.c.id == website_id))
 
 
-async def mark_uninstalled(connection: AsyncConnection, website_id: str) -> None:
-    """Crisp says the plugin is gone from there: stop, and keep the data (SPEC C4)."""
+async def mark_uninstalled(
+    connection: AsyncConnection, website_id: str, generation: int | None = None
+) -> None:
+    """Crisp says the plugin is gone from there: stop, and keep the data (SPEC C4).
+
+    Not when it was installed again since `generation` was read (FAILURES case 51).
+    """
+    same = websites.c.generation == generation if generation is not None else true()
     await connection.execute(
         update(websites)
-        .where(websites.c.id == website_id)
+        .where(websites.c.id == website_id, same)
         .values(
             status="uninstalled",
             attention="The plugin was uninstalled in Crisp; the data is kept and no longer updated.",

@@ -69,7 +69,15 @@ async def rules_of(connection: AsyncConnection, website_id: str) -> WebsiteRules
 
 
 async def activate(connection: AsyncConnection, website_id: str) -> None:
-    """Somebody asked for the first import: from now on hooks are applied (SPEC C4, C7)."""
+    """Somebody asked for the first import: from now on hooks are applied (SPEC C4, C7).
+
+    A website that was waiting for it is connected by that.
+    """
+    await connection.execute(
+        update(websites)
+        .where(websites.c.id == website_id, websites.c.status == "waiting")
+        .values(status="connected", connected_at=clock.now())
+    )
     await connection.execute(
         update(websites)
         .where(websites.c.id == website_id, websites.c.activated_at.is_(None))
