@@ -107,6 +107,19 @@ def backfill(
 
 
 @main.command()
+@website_option
+@click.option(
+    "--sample", metavar="N", help="Conversations to read again, or: all. Default: the daily size."
+)
+@wait_option
+def audit(website_id: str | None, sample: str | None, wait: bool) -> None:
+    """Read a sample again, compare it with what is stored, and repair what differs."""
+    from app.commands import syncs
+
+    sys.exit(syncs.audit(sample, website_id, wait=wait))
+
+
+@main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 def serve(host: str, port: int) -> None:

@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Requests a minute that each API token may make of each web process."""
     changes_days: Positive = 30
     """How long the change feed keeps what changed; an older cursor is told to start anew."""
+    audit_quota_percent: Annotated[float, Field(ge=0, le=50)] = 2
+    """Of the day's requests, for looking whether what is stored is right; 0: only when asked for (SPEC S8)."""
     lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
     uploads_folder: Path = Path("data/uploads")

@@ -25,13 +25,14 @@ from app.db.base import metadata
 from app.db.changes import change_batches, change_counters
 from app.db.turns import turns
 from app.imports.tables import import_companies, import_mappings, import_rows, imports
-from app.sync.tables import sync_failures, sync_runs, working_processes
+from app.sync.tables import audit_findings, sync_failures, sync_runs, working_processes
 from app.vault.tables import sealed_secrets
 from app.webhooks.tables import inbox_events
 from app.websites.tables import websites
 
 __all__ = [
     "api_replies",
+    "audit_findings",
     "audit_log",
     "change_batches",
     "change_counters",

@@ -16,7 +16,7 @@ from app.db.migrate import upgrade
 from app.db.session import open_database
 from app.logs import configure_logs
 from app.settings import get_settings
-from app.sync.schedule import queue_due_runs
+from app.sync.schedule import queue_due_audits, queue_due_runs
 from app.sync.worker import Worker
 from app.vault.store import check_at_start
 from workers.hooks import HookWork
@@ -55,6 +55,7 @@ async def pull(ctx: dict[str, Any]) -> None:
 async def schedule(ctx: dict[str, Any]) -> None:
     """Queue what is due, and take over what a killed worker left, without any bell."""
     await queue_due_runs(ctx["db"], get_settings().sync_every_minutes)
+    await queue_due_audits(ctx["db"], get_settings())
     await ctx["worker"].work_off()
 
 

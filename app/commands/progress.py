@@ -51,6 +51,8 @@ def in_words(counts: dict[str, int]) -> str:
         f"{counts.get('conversations_done', 0):,} conversations",
         f"{counts.get('messages_done', 0):,} messages",
     ]
+    if "drifted" in counts:
+        parts.append(f"{counts['drifted']:,} differed, {counts['repaired']:,} of them repaired")
     if counts.get("removed"):
         parts.append(f"{counts['removed']:,} removed")
     if counts.get("failed"):

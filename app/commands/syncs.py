@@ -1,4 +1,4 @@
-"""`crispsync sync` and `crispsync backfill`."""
+"""`crispsync sync`, `crispsync backfill` and `crispsync audit`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from app.db.session import Database
 from app.errors import Refused
 from app.settings import Settings
 from app.sync.access import opened_client, require_credential
+from app.sync.audit import EVERYTHING
 from app.sync.foreground import EXIT_CODES, wait_for_run
 from app.sync.preview import preview_backfill
-from app.sync.runs import Kind, request_run
+from app.sync.runs import Kind, Sample, request_run
+from app.sync.schedule import scheduled_sample
 from app.sync.tables import sync_failures
 from app.websites.connect import require_website_id
 from app.websites.rules import require_website
@@ -26,6 +28,7 @@ from app.websites.tables import websites
 
 # As app/clock.py: what lies outside is a typing error.
 FIRST_YEAR, LAST_YEAR = 1990, 2099
+LARGEST_SAMPLE = 100_000
 
 
 def sync(kind: Any, website_id: str | None, *, wait: bool, accept_removals: bool) -> int:
@@ -46,6 +49,28 @@ def backfill(
     return _run("backfill", website_id, wait=wait, window=(window_from, window_to))
 
 
+def audit(sample: str | None, website_id: str | None, *, wait: bool) -> int:
+    """`sample`: a number of conversations, "all", or None for what the schedule would take."""
+    if sample is not None and sample != EVERYTHING:
+        _require_sample(sample)
+    return _run("audit", website_id, wait=wait, sample=sample)
+
+
+def _require_sample(text: str) -> None:
+    """Raises Refused."""
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= LARGEST_SAMPLE:
+        raise Refused(
+            f"--sample {text[:60]} is neither all nor a number of conversations from 1 to "
+            f"{LARGEST_SAMPLE:,}."
+        )
+
+
+async def _sample_of(db: Database, settings: Settings, text: str | None) -> Sample:
+    if text is None:
+        return await scheduled_sample(db, settings)
+    return {"sample": text if text == EVERYTHING else int(text)}
+
+
 def parse_day(text: str, option: str) -> datetime:
     """Midnight UTC. Raises Refused for a day that the calendar does not have."""
     try:
@@ -64,11 +89,13 @@ def _run(
     wait: bool,
     accept_removals: bool = False,
     window: tuple[datetime, datetime] | None = None,
+    sample: str | None = None,
 ) -> int:
     async def work(db: Database, settings: Settings) -> int:
         if wait:
             await _require_means(db, settings)
         code = 0
+        asked = await _sample_of(db, settings, sample) if kind == "audit" else None
         for website_id in await _chosen(db, website_text):
             run_id = await request_run(
                 db,
@@ -78,6 +105,7 @@ def _run(
                 window_from=window[0] if window else None,
                 window_to=window[1] if window else None,
                 accept_removals=accept_removals,
+                sample=asked,
             )
             if not wait:
                 click.echo(f"{run_id}  {kind} of {website_id} is queued for a running crispsync.")

@@ -36,6 +36,7 @@ _UNSEEN = frozenset(
         "messages_fingerprint",
         "messages_back_to_ms",
         "messages_read_to_ms",
+        "verified_ms",
     }
 )
 _UNSEEN_OF_MESSAGES = frozenset(
@@ -101,6 +102,8 @@ conversations = website_table(
     Column("messages_fingerprint", BigInt),
     Column("messages_back_to_ms", BigInt),
     Column("messages_read_to_ms", BigInt),
+    # When an audit last compared its whole thread with Crisp (SPEC S8).
+    Column("verified_ms", BigInt),
     PrimaryKeyConstraint("website_id", "id"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Unique("website_id", "session_id"),

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.keyset import ByteOrder, Cursor, KeyPage, Order, fetch_page
 from app.pages.rows import AnyRow
 from app.pages.states import UNFINISHED
-from app.sync.tables import sync_failures, sync_runs
+from app.sync.tables import audit_findings, sync_failures, sync_runs
 
 RUNS_ORDER = Order(sync_runs.c.created_at, sync_runs.c.id, datetime, nullable=False)
 FAILURES_ORDER = Order(
@@ -23,6 +23,7 @@ FAILURES_ORDER = Order(
 )
 RUNS_SHOWN = 25
 FAILURES_SHOWN = 100
+FINDINGS_SHOWN = 200
 
 
 async def finished_runs(
@@ -63,6 +64,20 @@ async def count_failures(connection: AsyncConnection, website_id: str, run_id: s
     f = sync_failures.c
     query = select(func.count()).where(f.website_id == website_id, f.run_id == run_id)
     return (await connection.execute(query)).scalar_one()
+
+
+async def findings_of(
+    connection: AsyncConnection, website_id: str, run_id: str
+) -> Sequence[AnyRow]:
+    """What an audit found to differ; those that it could not repair first."""
+    f = audit_findings.c
+    query = (
+        select(f.kind, f.external_id, f.what, f.missed_by, f.repaired, f.found_at)
+        .where(f.website_id == website_id, f.run_id == run_id)
+        .order_by(f.repaired, f.kind, f.external_id)
+        .limit(FINDINGS_SHOWN)
+    )
+    return (await connection.execute(query)).all()
 
 
 async def last_finished(connection: AsyncConnection, website_id: str) -> AnyRow | None:

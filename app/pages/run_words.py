@@ -155,6 +155,14 @@ def result_words(state: str, counts: Mapping[str, int]) -> str:
     ):
         if counts.get(key):
             parts.append(plural(counts[key], one, several))
+    if "drifted" in counts:
+        drifted = counts["drifted"]
+        repaired = counts.get("repaired", 0)
+        parts.append(
+            f"{number(drifted)} differed, {number(repaired)} of them repaired"
+            if drifted
+            else "nothing differed"
+        )
     if counts.get("removed"):
         parts.append(f"{number(counts['removed'])} removed")
     if counts.get("failed"):

@@ -65,9 +65,12 @@ async def sync_run(request: Request, run_id: str) -> Response:
         cursor = read_cursor(text, queries.FAILURES_ORDER)
         failures = await queries.failures_of(page.connection, page.website_id, row.id, cursor)
         failed = await queries.count_failures(page.connection, page.website_id, row.id)
+        findings = []
+        if row.kind == "audit":
+            findings = list(await queries.findings_of(page.connection, page.website_id, row.id))
     run = view_run(row, page.frame.moments)
     return page.show(
-        "sync.html", run=run, failures=failures, failed=failed, quota=quota,
+        "sync.html", run=run, is_audit=row.kind == "audit", findings=findings, drifted=row.counts.get("drifted"), failures=failures, failed=failed, quota=quota,
         lost_place=bool(text) and cursor is None,
     )  # fmt: skip
 

@@ -22,7 +22,9 @@ from app.crisp.errors import AuthRejected, NotSubscribed, Transient
 from app.db.session import Database
 from app.errors import CrispsyncError, DatabaseAway
 from app.records import Batch
+from app.sync.audit import audit
 from app.sync.conversations import list_conversations, read_to
+from app.sync.drift import Auditor, count_findings, find_watermarks
 from app.sync.leases import Claim, LeaseLost, fence, finish, release
 from app.sync.people import pull_all_people, pull_new_people
 from app.sync.pull import Pull, Stopped
@@ -62,7 +64,11 @@ async def _work(db: Database, client: CrispClient, held: Claim) -> str:
     async with db.read() as connection:
         rules = await rules_of(connection, held.website_id)
         website = await require_website(connection, held.website_id)
-    pull = Pull(db, client, held, rules, website)
+        auditor = None
+        if held.kind == "audit":
+            watermarks = await find_watermarks(connection, held.website_id, website)
+            auditor = Auditor(rules, held.run_id, watermarks)
+    pull = Pull(db, client, held, rules, website, auditor)
     try:
         await _pull_everything(pull)
     except Exception as error:
@@ -143,6 +149,9 @@ async def _pull_everything(pull: Pull) -> None:
     if kind == "full" or not pull.client.clock.is_known:
         # First of all, since a window's frozen end is made by Crisp's clock.
         await _pull_operators(pull)
+    if pull.auditor is not None:
+        await audit(pull, pull.auditor)
+        return
     async with asyncio.TaskGroup() as tasks:
         # People go first and keep their connection; their pages can only be asked for one after
         # another, so the other connections are free for conversations meanwhile (docs/why.md).
@@ -205,6 +214,9 @@ async def _end_well(pull: Pull) -> str:
     held = pull.claim
     failed, suspects = await pull.count_failed(), pull.suspects
     held.counts = {**held.counts, "failed": failed, "suspects": len(suspects)}
+    if held.kind == "audit":
+        async with pull.db.read() as connection:
+            held.counts |= await count_findings(connection, held.website_id, held.run_id)
     if "threads_total" in held.counts:
         held.counts["threads_total"] = held.counts.get("threads_done", 0)
     state = "partial" if failed or suspects else "done"
@@ -212,7 +224,7 @@ async def _end_well(pull: Pull) -> str:
 
     async def work(connection: AsyncConnection) -> None:
         await fence(connection, held)
-        if pull.rules.import_conversations and held.kind != "backfill":
+        if pull.rules.import_conversations and held.kind not in {"backfill", "audit"}:
             await read_to(pull)(connection)
         if held.kind == "full":
             await connection.execute(

@@ -19,6 +19,7 @@ from app.db.sqlstate import is_bad_value
 from app.db.upsert import upsert
 from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
 from app.records import Batch, Rejected
+from app.sync.drift import Auditor
 from app.sync.leases import Claim, fence
 from app.sync.runs import Asked
 from app.sync.tables import sync_failures
@@ -54,6 +55,8 @@ class Pull:
     claim: Claim
     rules: WebsiteRules
     website: StoredRow
+    auditor: Auditor | None = None
+    """Of an audit: it sees each batch before it is written, and after."""
     stopped_by: list[Exception] = field(default_factory=list)
     """Why parts of this run ended; then no part asks Crisp any more, and each writes what it has."""
     _counted: int = field(init=False)
@@ -145,7 +148,10 @@ class Pull:
             since = self.rules.activated_at
             if self.claim.kind == "incremental" and since is not None:
                 await count_untold(connection, since, LAG_MS, batch)
+            found = await self.auditor.compare(connection, batch) if self.auditor else {}
             outcome = await writer(connection, self.rules, batch)
+            if self.auditor is not None:
+                await self.auditor.keep(connection, found, batch)
             for step in also:
                 await step(connection)
             await self._write_failures(connection, [*rejected, *outcome.rejected])

@@ -38,6 +38,10 @@ async def confirm_removals(pull: Pull) -> None:
         await _confirm(pull, "conversations", began_ms, state["conversations"]["to_ms"])
 
 
+async def confirm_people(pull: Pull, began_ms: int, end_ms: int) -> None:
+    await _confirm(pull, "people", began_ms, end_ms)
+
+
 async def _confirm(pull: Pull, what: str, began_ms: int, end_ms: int) -> None:
     missing, live = await _find_missing(pull, what, began_ms, end_ms)
     if not missing:
@@ -105,6 +109,8 @@ async def _confirm_people(pull: Pull, ids: Sequence[str]) -> None:
     async def bury(connection: AsyncConnection) -> None:
         if gone:
             await remove_contacts(connection, pull.rules, gone)
+            if pull.auditor is not None:
+                await pull.auditor.keep_removed(connection, "contact", gone)
 
     await pull.save(
         Batch(pull.website_id, contacts=records),

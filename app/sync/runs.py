@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from app.sync.tables import sync_runs
 from app.websites.rules import activate, require_website
 
 Kind = Literal["full", "incremental", "backfill", "audit"]
+Sample = Mapping[str, int | str]
+"""Of an audit: `sample`, conversations to read or "all", and `requests_at_most`."""
 Asked = Literal["pause", "cancel"]
 
 UNFINISHED = ("queued", "running", "paused")
@@ -28,7 +31,7 @@ _STANDSTILL = {
 }
 
 
-async def request_run(
+async def request_run(  # noqa: PLR0913  # what is asked for, by name
     db: Database,
     website_id: str,
     kind: Kind,
@@ -37,10 +40,13 @@ async def request_run(
     window_from: datetime | None = None,
     window_to: datetime | None = None,
     accept_removals: bool = False,
+    sample: Sample | None = None,
+    unless_since: datetime | None = None,
 ) -> str:
     """Queue a run, or attach to the same unfinished one; its id.
 
-    Raises Refused, NotFound, and Conflict when that one is at work without `accept_removals`.
+    With `unless_since`, also to one that was asked for since, whatever became of it: several processes
+    may find at the same time that a run is due. Raises Refused, NotFound, and Conflict when that one is at work without `accept_removals`.
     """
     if kind == "backfill":
         _check_window(window_from, window_to)
@@ -52,11 +58,14 @@ async def request_run(
         if website.status != "connected" and not begins:
             raise Refused(_STANDSTILL[website.status])
         same = await _find_same(connection, website_id, kind, window_from, window_to)
+        if same is None and unless_since is not None:
+            same = await _find_since(connection, website_id, kind, unless_since)
         if same is not None:
             if accept_removals:
                 await _accept_removals(connection, website_id, same)
             return same
         run_id = new_id()
+        accepting = {"accept_removals": True} if accept_removals else {}
         await connection.execute(
             insert(sync_runs).values(
                 website_id=website_id,
@@ -68,7 +77,7 @@ async def request_run(
                 window_to=window_to,
                 requests=0,
                 counts={},
-                checkpoint={"accept_removals": True} if accept_removals else {},
+                checkpoint={**(sample or {}), **accepting},
                 created_at=clock.now(),
                 generation=website.generation,
                 lease_epoch=0,
@@ -106,6 +115,21 @@ async def _find_same(
             sync_runs.c.window_from.is_not_distinct_from(window_from),
             sync_runs.c.window_to.is_not_distinct_from(window_to),
         )
+    )
+    return found
+
+
+async def _find_since(
+    connection: AsyncConnection, website_id: str, kind: str, since: datetime
+) -> str | None:
+    found: str | None = await connection.scalar(
+        select(sync_runs.c.id)
+        .where(
+            sync_runs.c.website_id == website_id,
+            sync_runs.c.kind == kind,
+            sync_runs.c.created_at > since,
+        )
+        .limit(1)
     )
     return found
 

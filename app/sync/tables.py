@@ -12,7 +12,7 @@ from sqlalchemy import (
     Text,
 )
 
-from app.db.base import BigInt, Json, UtcDateTime, plain_table, website_table
+from app.db.base import BigInt, Flag, Json, UtcDateTime, plain_table, website_table
 
 sync_runs = website_table(
     "sync_runs",
@@ -45,6 +45,24 @@ sync_runs = website_table(
         name="state",
     ),
     CheckConstraint("asked IN ('pause', 'cancel')", name="asked"),
+)
+
+# What an audit found to differ from Crisp (SPEC S8).
+audit_findings = website_table(
+    "audit_findings",
+    Column("run_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("missed_by", Text, nullable=False),
+    Column("repaired", Flag, nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("website_id", "run_id", "kind", "external_id"),
+    ForeignKeyConstraint(
+        ["website_id", "run_id"], ["sync_runs.website_id", "sync_runs.id"], ondelete="CASCADE"
+    ),
+    CheckConstraint("what IN ('missing', 'changed', 'removed')", name="what"),
+    CheckConstraint("missed_by IN ('hook', 'incremental', 'full')", name="missed_by"),
 )
 
 sync_failures = website_table(

@@ -139,7 +139,7 @@ async def _read(pull: Pull, work: Threads) -> None:
                     await find_removed(pull, row, mentioned, part)
                 await work.read.put(part)
         except Gone as error:
-            await work.read.put(await _gone(pull, row.session_id, error))
+            await work.read.put(await confirm_gone(pull, row.session_id, error))
         except (Circular, Permanent) as error:
             failed = Rejected("conversation", row.session_id, error.message)
             await work.read.put(Part(row.session_id, rejected=[failed]))
@@ -147,7 +147,7 @@ async def _read(pull: Pull, work: Threads) -> None:
             work.stopped_by = error
 
 
-async def _gone(pull: Pull, session_id: str, error: Gone) -> Part:
+async def confirm_gone(pull: Pull, session_id: str, error: Gone) -> Part:
     """Believe that a conversation is gone only when asking for the record itself says so (SPEC S9)."""
     asked_ms = pull.client.clock.now_ms()
     try:

@@ -50,8 +50,23 @@ async def find_removed(pull: Pull, row: StoredRow, mentioned: Mentioned, part: P
     Raises what `Pull.get` raises, except Gone.
     """
     oldest_ms = 0 if part.reached_start else mentioned.oldest_ms
+    if row.messages_complete and oldest_ms is not None:
+        await _find_removed_since(pull, row, mentioned, part, oldest_ms)
+
+
+async def find_removed_of_whole(
+    pull: Pull, row: StoredRow, mentioned: Mentioned, part: Part
+) -> None:
+    """The same of a thread that was read from its end to its start, whatever was known of it."""
+    if part.reached_start:
+        await _find_removed_since(pull, row, mentioned, part, 0)
+
+
+async def _find_removed_since(
+    pull: Pull, row: StoredRow, mentioned: Mentioned, part: Part, oldest_ms: int
+) -> None:
     asked_ms = mentioned.asked_ms
-    if part.progress is None or not row.messages_complete or not asked_ms or oldest_ms is None:
+    if part.progress is None or not asked_ms:
         return
     stored = await _find_between(pull, row, oldest_ms, asked_ms)
     unmentioned = [one for one in stored if one.fingerprint not in mentioned.fingerprints]

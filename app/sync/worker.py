@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.sync.access import client_of, require_credential
 from app.sync.execute import execute
 from app.sync.leases import Claim, claim, finish
-from app.sync.schedule import queue_due_runs
+from app.sync.schedule import queue_due_audits, queue_due_runs
 from app.sync.tables import sync_runs
 
 log = structlog.get_logger()
@@ -78,6 +78,7 @@ class Worker:
                     if loop.time() >= next_schedule:
                         next_schedule = loop.time() + SCHEDULE_EVERY
                         await queue_due_runs(self.db, self.settings.sync_every_minutes)
+                        await queue_due_audits(self.db, self.settings)
                     await self.start_waiting_runs()
                 except CrispsyncError as error:
                     log.warning("worker.waits", error=type(error).__name__)
