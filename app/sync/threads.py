@@ -27,8 +27,8 @@ from app.sync.thread import Part, read_thread
 from app.sync.unmentioned import Mentioned, find_removed
 
 AHEAD = 100
-THREADS_A_WRITE = 32
-READ_AHEAD = 8
+THREADS_A_WRITE = 20
+READ_AHEAD = 22
 MESSAGES_A_WRITE = 800
 COUNT_EVERY = 2.0  # seconds; the total is for people to look at
 
