@@ -62,6 +62,16 @@ def disconnect(website_id: str, erase: bool) -> None:
     click.echo(websites.disconnect(website_id, erase=erase))
 
 
+@main.command()
+@click.argument("contact_id", required=False)
+@click.option("--email", metavar="ADDRESS", help="Everybody who has it, in every website.")
+def erase(contact_id: str | None, email: str | None) -> None:
+    """Erase a person everywhere, for good; a keyed hash keeps them out."""
+    from app.commands import privacy
+
+    click.echo(privacy.erase(contact_id, email))
+
+
 @main.command("websites")
 @json_option
 def list_websites(as_json: bool) -> None:

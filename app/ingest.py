@@ -30,6 +30,7 @@ from app.conversations.threads import (
 )
 from app.db.sqlstate import is_bad_value
 from app.db.statistics import ensure_statistics
+from app.matching.keep_out import keep_out, refuse_erased, which_are_erased
 from app.matching.link import relink, relink_companies, touched_conversations
 from app.records import Batch, ContactEdit, MessageRecord, Rejected
 from app.websites.rules import WebsiteRules, lock_website
@@ -54,6 +55,8 @@ class Outcome:
     contacts: int = 0
     conversations: int = 0
     messages: int = 0
+    kept_out: int = 0
+    """Records about people who were erased (SPEC P6)."""
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -86,9 +89,11 @@ async def ingest_edits(
 ) -> Edited:
     """Write what others than Crisp say of contacts, and link again what that touches (SPEC I12).
 
-    Raises one of BAD_VALUES when the database refuses one of them; then none is written.
+    Raises one of BAD_VALUES when the database refuses one of them, Refused for the address of somebody
+    who was erased; then none is written.
     """
     await lock_website(connection, website_id)
+    await refuse_erased(connection, website_id, edits)
     since = await write_contact_edits(connection, website_id, edits)
     moment = clock.now()
     closed = [one for edit in edits for one in edit.closed]
@@ -137,6 +142,8 @@ async def remove_conversations(
     `removed`: session id to when the removal was observed, epoch ms of Crisp's clock.
     """
     await lock_website(connection, rules.id)
+    _, out = await which_are_erased(connection, rules.id, (), removed)
+    removed = {session_id: ms for session_id, ms in removed.items() if session_id not in out}
     return len(await bury_conversations(connection, rules.id, removed))
 
 
@@ -148,6 +155,8 @@ async def remove_contacts(
     `removed`: people id to when the removal was observed, epoch ms of Crisp's clock.
     """
     await lock_website(connection, rules.id)
+    out, _ = await which_are_erased(connection, rules.id, removed, ())
+    removed = {people_id: ms for people_id, ms in removed.items() if people_id not in out}
     buried = await bury_contacts(connection, rules.id, removed)
     touched = await touched_conversations(
         connection, rules.id, contact_ids=buried, people_ids=list(removed)
@@ -161,11 +170,14 @@ async def remove_messages(
 ) -> None:
     """Leave marks; their conversations must be stored."""
     await lock_website(connection, rules.id)
+    _, out = await which_are_erased(connection, rules.id, (), [r.session_id for r in removals])
+    removals = [removal for removal in removals if removal.session_id not in out]
     changed = await bury_messages(connection, rules.id, removals)
     await relink_companies(connection, rules.id, changed)
 
 
 async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
+    batch, out = await keep_out(connection, batch)
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
     changed = await write_conversations(connection, rules.id, batch.conversations)
@@ -176,7 +188,7 @@ async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch)
     await relink(connection, rules.id, changed | touched)
     await relink_companies(connection, rules.id, answered - changed - touched)
     await ensure_statistics(connection, *_PLANNED_BY)
-    return Outcome(len(changes.contact_ids), len(changed), len(kept))
+    return Outcome(len(changes.contact_ids), len(changed), len(kept), out.records)
 
 
 def _wanted_messages(
@@ -227,6 +239,7 @@ async def _write_one_by_one(
             outcome.contacts += written.contacts
             outcome.conversations += written.conversations
             outcome.messages += written.messages
+            outcome.kept_out += written.kept_out
     return outcome
 
 

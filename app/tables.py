@@ -12,7 +12,7 @@ from app.accounts.tables import (
     website_grants,
 )
 from app.companies.tables import companies, company_aliases, contact_companies
-from app.contacts.tables import contact_emails, contacts, custom_attributes
+from app.contacts.tables import contact_emails, contacts, custom_attributes, erased_identities
 from app.conversations.tables import (
     conversation_companies,
     conversations,
@@ -44,6 +44,7 @@ __all__ = [
     "conversation_companies",
     "conversations",
     "custom_attributes",
+    "erased_identities",
     "import_companies",
     "import_mappings",
     "import_rows",

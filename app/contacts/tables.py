@@ -112,3 +112,19 @@ custom_attributes = website_table(
         name="type",
     ),
 )
+
+# Who was erased (SPEC P6): a keyed hash of each people id, session id and address, nothing else.
+erased_identities = website_table(
+    "erased_identities",
+    Column("digest", Text, nullable=False),
+    Column("erased_at", UtcDateTime, nullable=False),
+    # When raw hooks, uploads and the database's own left-overs had been looked through for it.
+    Column("swept_at", UtcDateTime),
+    PrimaryKeyConstraint("website_id", "digest"),
+    Index(
+        "ix_erased_identities_unswept",
+        "website_id",
+        sqlite_where=text("swept_at IS NULL"),
+        postgresql_where=text("swept_at IS NULL"),
+    ),
+)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
 from app.conversations.merge import EMPTY, blank
 from app.conversations.store import NEVER_READ, find_known
-from app.conversations.tables import conversations
+from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
+from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows, upsert
 from app.records import conversation_id, is_removed
 
 _KEY = ("website_id", "id")
+CHUNK = 400
 
 
 async def bury_conversations(
@@ -65,3 +68,30 @@ def _buried(row: StoredRow, observed_ms: int, *, gone: bool) -> Row:
         "deleted_at": from_ms(observed_ms) if gone else row.deleted_at,
         "messages_due": row.messages_due and not gone,
     }
+
+
+async def delete_conversations(
+    connection: AsyncConnection, website_id: str, ids: Sequence[str]
+) -> int:
+    """Rows with all that hangs on them, not tombstones: of people who were erased. How many there were."""
+    gone: list[str] = []
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        await _note_messages(connection, website_id, part)
+        rows = await connection.execute(
+            delete(conversations)
+            .where(conversations.c.website_id == website_id, conversations.c.id.in_(part))
+            .returning(conversations.c.id)
+        )
+        gone += rows.scalars()
+    note_changes(connection, "conversation", website_id, gone)
+    return len(gone)
+
+
+async def _note_messages(connection: AsyncConnection, website_id: str, ids: Sequence[str]) -> None:
+    rows = await connection.execute(
+        select(messages.c.conversation_id, messages.c.fingerprint).where(
+            messages.c.website_id == website_id, messages.c.conversation_id.in_(ids)
+        )
+    )
+    note_changes(connection, "message", website_id, [tuple(row) for row in rows])

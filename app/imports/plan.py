@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.companies.edited import fully_named
 from app.companies.store import find_companies
+from app.contacts.erased import find_erased
 from app.db.base import StoredRow, dump_json
 from app.db.upsert import Row as TableRow
 from app.db.upsert import upsert
@@ -45,6 +46,7 @@ class Seen:
     lines: dict[str, int] = field(default_factory=dict)
     contact_lines: dict[str, int] = field(default_factory=dict)
     company_keys: set[str] = field(default_factory=set)
+    erased: set[str] = field(default_factory=set)
 
 
 async def make_plan(work: Work) -> None:
@@ -103,6 +105,7 @@ async def _look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row]
         await find_holders(connection, work.website_id, addresses),
         await find_companies(connection, work.website_id, refs) if refs else {},
     )
+    seen.erased = await find_erased(connection, work.website_id, addresses)
     first = chunk[0].line
     seen.lines = await _earlier(connection, work, "email_norm", addresses, first)
     ids = sorted({known.row.id for found in seen.holders.values() for known in found})
@@ -143,6 +146,8 @@ def _plan_chunk(work: Work, rules: Rules, chunk: Sequence[Row], seen: Seen) -> l
 def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
     holders = seen.holders.get(row.email_norm, [])
     problem = None if row.problems else _conflict(row, holders, seen)
+    if problem is not None and problem.code == "erased":
+        return _error_row(work, row, [problem]) | {"email_norm": None, "cells": None}
     if row.problems or problem is not None:
         return _error_row(work, row, [*row.problems, *([problem] if problem else [])])
     known = holders[0] if holders else None
@@ -161,6 +166,9 @@ def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
 
 
 def _conflict(row: Row, holders: Sequence[Known], seen: Seen) -> Problem | None:
+    if row.email_norm in seen.erased:
+        # Without the address: what is not kept anywhere is not kept here either.
+        return Problem("erased", "Whoever has this address was erased, and stays out.", "email")
     if (line := seen.lines.get(row.email_norm)) is not None:
         reason = f"The same address stands in line {line}, which counts."
         return Problem(

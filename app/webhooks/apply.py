@@ -32,6 +32,7 @@ from app.ingest import (
     remove_messages,
 )
 from app.records import Batch
+from app.webhooks.erased import forget_bodies
 from app.webhooks.fold import News, fold, interpret
 from app.webhooks.health import Counted, count_hooks
 from app.webhooks.tables import IS_NEW, inbox_events
@@ -110,6 +111,7 @@ async def _apply(connection: AsyncConnection, website_id: str | None, *, togethe
     else:
         verdicts = [await _take_one(connection, rules, website_id, row) for row in rows]
     await _mark(connection, verdicts)
+    await forget_bodies(connection, website_id, rows)
     return len(rows)
 
 
