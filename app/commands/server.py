@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from importlib.util import find_spec
+from typing import Any
 
 import click
 
@@ -46,12 +48,22 @@ def _serve_on(listening: socket.socket, settings: Settings, told: list[str]) -> 
     config = uvicorn.Config(
         factory,
         factory=True,
+        http=_protocol(),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
     )
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _protocol() -> Any:
+    """Without httptools (Windows) uvicorn has limits on heads of its own."""
+    if find_spec("httptools") is None:
+        return "auto"
+    from app.commands.heads import HeadsInTime
+
+    return HeadsInTime
 
 
 def _listen(host: str, port: int) -> socket.socket:
