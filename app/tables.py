@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.accounts.replies import api_replies
+from app.accounts.saved_views import saved_views
 from app.accounts.tables import (
     audit_log,
     known_browsers,
@@ -58,6 +59,7 @@ __all__ = [
     "operators",
     "quota_pauses",
     "quota_usage",
+    "saved_views",
     "scope_outcomes",
     "sealed_secrets",
     "sessions",

@@ -6,11 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.accounts.saved_views import views_of
 from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_companies as queries
 from app.pages import queries_conversations, queries_figures
-from app.pages.access import viewer
+from app.pages.access import CurrentActor, viewer
 from app.pages.charts import opened_chart
 from app.pages.facts import attributes
 from app.pages.frame import Visit, visit
@@ -24,16 +25,18 @@ WEEKS = 12
 
 
 @router.get("/companies")
-async def company_list(request: Request) -> Response:
+async def company_list(request: Request, actor: CurrentActor) -> Response:
     params = request.query_params
     asked = read_listing(params, queries.SORTS, queries.DEFAULT_SORT, queries.FILTERS)
     async with visit(request) as page:
         found = await queries.list_companies(page.connection, page.website_id, asked)
+        views = await views_of(page.connection, actor, page.website_id, "companies")
     return page.show(
         "companies.html",
         asked=asked,
         sorts=queries.SORTS,
         params=asked.params(queries.DEFAULT_SORT),
+        views=views,
         found=found,
     )
 

@@ -7,12 +7,13 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from app import clock
+from app.accounts.saved_views import views_of
 from app.conversations.tables import conversations as table
 from app.db.keyset import read_cursor
 from app.errors import NotFound
 from app.pages import queries_contacts as queries
 from app.pages import queries_conversation, queries_conversations, queries_figures
-from app.pages.access import viewer
+from app.pages.access import CurrentActor, viewer
 from app.pages.facts import sourced, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
@@ -27,16 +28,18 @@ WEEKS = 12
 
 
 @router.get("/contacts")
-async def contact_list(request: Request) -> Response:
+async def contact_list(request: Request, actor: CurrentActor) -> Response:
     params = request.query_params
     asked = read_listing(params, queries.SORTS, queries.DEFAULT_SORT, queries.FILTERS)
     async with visit(request) as page:
         found = await queries.list_contacts(page.connection, page.website_id, asked)
+        views = await views_of(page.connection, actor, page.website_id, "contacts")
     return page.show(
         "contacts.html",
         asked=asked,
         sorts=queries.SORTS,
         params=asked.params(queries.DEFAULT_SORT),
+        views=views,
         found=found,
     )
 

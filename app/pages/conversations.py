@@ -10,12 +10,13 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from app import clock
+from app.accounts.saved_views import views_of
 from app.conversations.tables import conversations as table
 from app.db.keyset import Cursor, read_cursor
 from app.errors import NotFound
 from app.pages import queries_conversation as one
 from app.pages import queries_conversations as many
-from app.pages.access import viewer
+from app.pages.access import CurrentActor, viewer
 from app.pages.facts import session_facts, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
@@ -32,22 +33,24 @@ CRISP_INBOX = "https://app.crisp.chat/website/{website}/inbox/{session}/"
 
 
 @router.get("/conversations")
-async def conversation_list(request: Request) -> Response:
-    asked = _asked(request.query_params)
+async def conversation_list(request: Request, actor: CurrentActor) -> Response:
+    asked = asked_of(request.query_params)
     async with visit(request) as page:
         found = await many.list_conversations(
             page.connection, page.website_id, asked, page.frame.moments
         )
+        views = await views_of(page.connection, actor, page.website_id, "conversations")
     return page.show(
         "conversations.html",
         asked=asked,
         sorts=many.SORTS,
         params=asked.params(many.DEFAULT_SORT),
+        views=views,
         found=found,
     )
 
 
-def _asked(params: Mapping[str, str]) -> Asked:
+def asked_of(params: Mapping[str, str]) -> Asked:
     asked = read_listing(params, many.SORTS, many.DEFAULT_SORT, many.FILTERS)
     for name in ("from", "to"):
         if name in asked.chosen and read_day(asked.chosen[name]) is None:

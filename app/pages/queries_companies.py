@@ -39,13 +39,17 @@ class CompanyList:
     counts: Mapping[str, AnyRow]
 
 
-async def list_companies(connection: AsyncConnection, website_id: str, asked: Asked) -> CompanyList:
-    """Four statements, whatever the size."""
+async def read_page(connection: AsyncConnection, website_id: str, asked: Asked) -> KeyPage:
     c = companies.c
     query = _narrowed(select(c.id, c.name, c.domain, c.created_at), website_id, asked)
     for name, values in chosen_values(asked.chosen).items():
         query = query.where(_facet_column(website_id, name).in_(values))
-    page = await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
+    return await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
+
+
+async def list_companies(connection: AsyncConnection, website_id: str, asked: Asked) -> CompanyList:
+    """Four statements, whatever the size."""
+    page = await read_page(connection, website_id, asked)
     ids = [row.id for row in page.rows]
     return CompanyList(
         page,

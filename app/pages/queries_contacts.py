@@ -49,8 +49,7 @@ class ContactList:
     counts: Mapping[str, AnyRow]
 
 
-async def list_contacts(connection: AsyncConnection, website_id: str, asked: Asked) -> ContactList:
-    """Four statements, whatever the size."""
+async def read_page(connection: AsyncConnection, website_id: str, asked: Asked) -> KeyPage:
     c = contacts.c
     query = select(
         c.id, c.name, c.email, c.phone, c.source, c.segments,
@@ -59,7 +58,12 @@ async def list_contacts(connection: AsyncConnection, website_id: str, asked: Ask
     query = _narrowed(query, website_id, asked)
     for name, values in chosen_values(asked.chosen).items():
         query = query.where(_facet_column(website_id, name).in_(values))
-    page = await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
+    return await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
+
+
+async def list_contacts(connection: AsyncConnection, website_id: str, asked: Asked) -> ContactList:
+    """Four statements, whatever the size."""
+    page = await read_page(connection, website_id, asked)
     ids = [row.id for row in page.rows]
     return ContactList(
         page,

@@ -62,6 +62,25 @@ class ConversationList:
     companies: Mapping[str, list[AnyRow]]
 
 
+_FIRST_WORDS = case(
+    (
+        and_(conversations.c.subject.is_(None), conversations.c.last_message.is_(None)),
+        select(func.substr(messages.c.body, 1, 200))
+        .where(
+            messages.c.website_id == conversations.c.website_id,
+            messages.c.conversation_id == conversations.c.id,
+            messages.c.type == "text",
+            messages.c.deleted_at.is_(None),
+        )
+        .order_by(messages.c.sent_at, messages.c.fingerprint)
+        .limit(1)
+        .correlate(conversations)
+        .scalar_subquery(),
+    )
+).label("first_words")
+"""What names a conversation of which Crisp tells neither subject nor last message."""
+
+
 def rows_of(website_id: str, *extra: ColumnElement[Any]) -> AnySelect:
     """Live conversations with the columns that every list of them shows."""
     c = conversations.c
@@ -70,7 +89,7 @@ def rows_of(website_id: str, *extra: ColumnElement[Any]) -> AnySelect:
             c.id, c.status, c.subject, c.last_message, c.origin, c.assigned_to,
             c.nickname, c.email, c.contact_id, c.unmatched_reason, c.message_count, c.rating,
             c.crisp_created_at, c.crisp_updated_at, c.last_message_at, c.messages_due,
-            contacts.c.name.label("contact_name"), contacts.c.email.label("contact_email"),
+            _FIRST_WORDS, contacts.c.name.label("contact_name"), contacts.c.email.label("contact_email"),
             *extra,
         )
         .select_from(
@@ -83,14 +102,20 @@ def rows_of(website_id: str, *extra: ColumnElement[Any]) -> AnySelect:
     )  # fmt: skip
 
 
+async def read_page(
+    connection: AsyncConnection, website_id: str, asked: Asked, moments: Moments
+) -> KeyPage:
+    query = _narrowed(rows_of(website_id), website_id, asked, moments)
+    for name, values in chosen_values(asked.chosen).items():
+        query = query.where(_facet_column(name).in_(values))
+    return await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
+
+
 async def list_conversations(
     connection: AsyncConnection, website_id: str, asked: Asked, moments: Moments
 ) -> ConversationList:
     """Three statements, whatever the size."""
-    query = _narrowed(rows_of(website_id), website_id, asked, moments)
-    for name, values in chosen_values(asked.chosen).items():
-        query = query.where(_facet_column(name).in_(values))
-    page = await fetch_page(connection, query, asked.order, asked.cursor, asked.size)
+    page = await read_page(connection, website_id, asked, moments)
     facets = await _count(connection, website_id, asked, moments)
     owners = await companies_of(connection, website_id, [row.id for row in page.rows])
     return ConversationList(page, facets, owners)

@@ -14,6 +14,7 @@ from app.pages import (
     event_actions,
     events,
     help_page,
+    list_exports,
     login,
     overview,
     refresh_actions,
@@ -21,6 +22,7 @@ from app.pages import (
     sync_actions,
     syncs,
     unmatched,
+    view_actions,
 )
 from app.pages.doors import KnownPeople
 from app.pages.frame import Frame
@@ -49,6 +51,8 @@ def install(app: FastAPI) -> None:
     app.mount("/static", Assets(directory=STATIC), name="static")
     for part in (
         overview,
+        list_exports,
+        view_actions,
         contacts,
         companies,
         conversations,

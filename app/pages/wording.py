@@ -98,8 +98,8 @@ def visitor_name(row: Any) -> str:
 
 
 def title_of(row: Any) -> str:
-    """What a conversation is about: its subject, else how its last message begins."""
-    for candidate in (row.subject, row.last_message):
+    """What a conversation is about: its subject, else how its last or first message begins."""
+    for candidate in (row.subject, row.last_message, getattr(row, "first_words", None)):
         if candidate and (shown := one_line(candidate, 90)):
             return shown
     return "No subject"
