@@ -15,6 +15,7 @@ from app.accounts.actors import Actor
 from app.api.app import mount_api
 from app.db.session import Database, open_database
 from app.jobs import no_bell, ring_redis
+from app.pages.parts import Uploads
 from app.pages.routes import install
 from app.settings import Settings, get_settings
 from app.sync.access import opened_client
@@ -46,6 +47,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         app.state.refresh = partial(_refresh, db, settings)
         app.state.public_url = settings.public_url
         app.state.hook_bell = _no_hook_bell
+        app.state.uploads = Uploads(settings.uploads_folder, settings.import_max_mb)
         await check_at_start(db, settings)
         async with (
             alongside(app, db) if alongside else nullcontext(),

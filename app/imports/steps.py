@@ -92,6 +92,27 @@ async def _forget_rows(connection: AsyncConnection, website_id: str, import_id: 
     )
 
 
+async def ask_mapping(db: Database, website_id: str, import_id: str, actor: Actor) -> None:
+    """Back from the plan to the mapping; the plan is forgotten."""
+    actor.require(Role.MEMBER)
+
+    async def work(connection: AsyncConnection) -> None:
+        row = await require_import(connection, website_id, import_id)
+        require_state(row, ("planned",))
+        if row.counts.get("applied"):
+            raise Conflict("Some rows of it are imported already; its mapping cannot change.")
+        await _forget_rows(connection, website_id, import_id)
+        values: dict[str, Any] = {
+            "state": "uploaded",
+            "plan_hash": None,
+            "counts": {},
+            "checkpoint": {},
+        }
+        await connection.execute(one_import(website_id, import_id).values(**values))
+
+    await db.transact(work)
+
+
 async def ask_again(db: Database, website_id: str, import_id: str, actor: Actor) -> None:
     """Plan the rows anew that a commit refused, or the whole of a plan that is too old."""
     actor.require(Role.MEMBER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, Protocol
 
 from fastapi import Request
@@ -55,6 +56,14 @@ class RequestRun(Protocol):
     ) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Where uploaded files are kept, the biggest that is taken, and how to wake who imports them."""
+
+    folder: Path
+    most_mb: int
+
+
 Ask = Callable[[Database, str, str, Literal["pause", "cancel"]], Awaitable[None]]
 Resume = Callable[[Database, str, str], Awaitable[None]]
 Preview = Callable[[str, datetime, datetime], Awaitable[PreviewOf]]
@@ -103,5 +112,17 @@ def hook_url_of(request: Request) -> str:
 def ring_for_hooks(request: Request) -> None:
     """Wake whoever applies hooks; without a bell they look by themselves within seconds."""
     ring: Callable[[], None] | None = getattr(request.app.state, "hook_bell", None)
+    if ring is not None:
+        ring()
+
+
+def uploads_of(request: Request) -> Uploads:
+    uploads: Uploads = request.app.state.uploads
+    return uploads
+
+
+def ring_for_imports(request: Request) -> None:
+    """Wake whoever works off imports; without a bell they look by themselves every second."""
+    ring: Callable[[], None] | None = getattr(request.app.state, "import_bell", None)
     if ring is not None:
         ring()

@@ -86,6 +86,7 @@ function follow(card) {
   });
   source.addEventListener("end", () => {
     source.close();
+    if (card.dataset.reload !== undefined) return location.reload();
     announce(card);
   });
   window.addEventListener("pagehide", () => source.close());

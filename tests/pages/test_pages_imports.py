@@ -1,0 +1,172 @@
+"""Imports in the pages: upload, map, plan, import, repair, undo, without scripts (SPEC I1 to I11)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest_asyncio
+from sqlalchemy import select
+
+from app.accounts.actors import Role
+from app.contacts.tables import contacts
+from app.db.session import Database
+from app.imports.tables import imports
+from app.imports.worker import ImportWorker
+from app.pages.parts import Uploads
+from app.websites.connect import Installed, save_connected
+from tests.fixtures.people import log_in_as
+from tests.ingesting import WEBSITE
+from tests.pages.conftest import ORIGIN, Stand, pages_app
+
+FILE = "E-Mail;Vorname;Kunde seit;Plan\nada@acme.example;Ada;2020-08-14;pro\nbo;=1+1;;<b>x</b>\n"
+
+
+class Browser:
+    """A browser without scripts, and the worker that would run beside the pages."""
+
+    def __init__(self, client: httpx.AsyncClient, db: Database, folder: Path) -> None:
+        self.client, self.db = client, db
+        self.worker = ImportWorker(db, folder, 10)
+        self.folder = folder
+
+    async def send(self, path: str, **data: Any) -> httpx.Response:
+        headers = {"Origin": ORIGIN}
+        return await self.client.post(path, data=data, headers=headers, follow_redirects=True)
+
+    async def upload(self, content: bytes, name: str = "people.csv") -> httpx.Response:
+        return await self.client.post(
+            "/imports", files={"file": (name, content)}, headers={"Origin": ORIGIN},
+            follow_redirects=True,
+        )  # fmt: skip
+
+    async def work(self) -> None:
+        while await self.worker.work_once():
+            pass
+
+    async def rows(self, query: Any) -> Any:
+        async with self.db.read() as connection:
+            return (await connection.execute(query)).all()
+
+
+@pytest_asyncio.fixture
+async def browser(db: Database, stand: Stand, tmp_path: Path) -> Any:
+    await save_connected(db, Installed(WEBSITE, "Acme Chat", None))
+    app = pages_app(db, stand)
+    folder = tmp_path / "uploads"
+    app.state.uploads = Uploads(folder, 1)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        (await log_in_as(db, Role.MEMBER, [WEBSITE])).give(client)
+        yield Browser(client, db, folder)
+
+
+MAPPING = {
+    "to.0": "email", "to.1": "first_name", "to.2": "created", "to.3": "custom", "key.3": "plan",
+    "type.3": "choice", "choices.3": "pro|free", "mode": "merge", "segment": "spring",
+    "default_prefix": "+34", "save_as": "CRM",
+}  # fmt: skip
+
+
+async def test_from_upload_to_undo(browser: Browser) -> None:
+    assert "No file has been imported yet" in (await browser.client.get("/imports")).text
+    mapping = await browser.upload(FILE.encode())
+    assert mapping.status_code == 200
+    assert '<option value="first_name" selected>' in mapping.text
+    assert "&lt;b&gt;x" in mapping.text
+    assert mapping.text.count('method="post"') == mapping.text.count('name="csrf"')
+    path = mapping.url.path
+
+    refused = await browser.send(f"{path}/plan", **{**MAPPING, "key.3": "Company Name"})
+    assert refused.status_code == 422
+    assert "use company_name" in refused.text
+    planning = await browser.send(f"{path}/plan", **MAPPING)
+    assert "planning" in planning.text
+    await browser.work()
+    planned = await browser.client.get(path)
+    assert "Import 1 row" in planned.text
+    assert "This is no e-mail address." in planned.text
+    changed = await browser.client.get(path, params={"show": "create"})
+    assert "<ins><bdi>Ada</bdi></ins>" in changed.text
+    (row,) = await browser.rows(select(imports))
+    stale = await browser.send(f"{path}/commit", plan_hash="other")
+    assert stale.status_code == 409
+    await browser.send(f"{path}/commit", plan_hash=row.plan_hash)
+    await browser.work()
+    done = await browser.client.get(path)
+    assert "done, some rows stayed out" in done.text
+    (ada,) = await browser.rows(select(contacts))
+    assert (ada.segments, ada.attributes) == (["spring"], {"plan": "pro"})
+
+    bad = await browser.client.get(f"{path}/bad-rows.csv")
+    assert "attachment" in bad.headers["content-disposition"]
+    assert "'=1+1" in bad.text  # FAILURES case 71
+    assert "email_invalid" in bad.text
+    repaired = await browser.upload(bad.content.replace(b"\nbo,", b"\nbo@x.example,"))
+    assert "bad rows of" in repaired.text
+
+    await browser.send(f"{path}/rows/2/undo", show="create")
+    assert await browser.rows(select(contacts)) == []
+    undone = await browser.send(f"{path}/undo")
+    await browser.work()
+    assert "undone" in (await browser.client.get(path)).text
+    assert undone.status_code == 200
+    listed = await browser.client.get("/imports")
+    assert listed.text.count("people.csv") >= 2
+    saved = await browser.client.get(repaired.url.path, params={"mapping": "CRM"})
+    assert "<option selected>CRM</option>" in saved.text
+
+
+async def test_layout_remap_cancel(browser: Browser) -> None:
+    path = (await browser.upload(b"email,name\na@x.example,A\n")).url.path
+    changed = await browser.send(
+        f"{path}/layout", separator="semicolon", encoding="cp1252", header="no"
+    )
+    assert "Column 1" in changed.text
+    wrong = await browser.send(f"{path}/layout", separator="#", encoding="cp1252", header="no")
+    assert wrong.status_code == 422
+    await browser.send(f"{path}/layout", separator="comma", encoding="utf-8", header="yes")
+    await browser.send(f"{path}/plan", **{"to.0": "email", "mode": "merge"})
+    await browser.work()
+    assert "Columns" in (await browser.send(f"{path}/remap")).text
+    assert "cancelled" in (await browser.send(f"{path}/cancel")).text
+    assert list(browser.folder.iterdir()) == []
+    assert (await browser.send(f"{path}/nonsense")).status_code == 404
+    assert (await browser.client.get("/imports/nope")).status_code == 404
+
+
+async def test_files_that_are_refused(browser: Browser) -> None:
+    for content, status, word in (
+        (b"", 422, "empty"),
+        (b"PK\x03\x04", 422, "Excel"),
+        (b"x" * (2 * 1024 * 1024), 413, "1 MB"),
+    ):
+        answer = await browser.upload(content)
+        assert (answer.status_code, word in answer.text) == (status, True)
+    none = await browser.send("/imports")
+    assert none.status_code == 422
+    stranger = await browser.client.post("/imports", headers={"Origin": "https://evil.example"})
+    assert stranger.status_code == 403
+    assert not browser.folder.exists() or list(browser.folder.iterdir()) == []
+
+
+async def test_too_much_is_refused_while_it_comes(browser: Browser) -> None:
+    async def endless() -> Any:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="f.csv"\r\n\r\n'
+        for _ in range(40):
+            yield b"y" * 65_536
+
+    headers = {"Origin": ORIGIN, "Content-Type": "multipart/form-data; boundary=x"}
+    answer = await browser.client.post("/imports", content=endless(), headers=headers)
+    assert answer.status_code == 413
+
+
+async def test_progress_comes_by_itself(browser: Browser) -> None:
+    path = (await browser.upload(b"email\na@x.example\n")).url.path
+    await browser.send(f"{path}/plan", **{"to.0": "email", "mode": "merge"})
+    await browser.work()
+    stream = await browser.client.get(f"{path}/events")
+    assert "event: card" in stream.text
+    assert "event: end" in stream.text
+    assert (await browser.client.get("/imports/sample.csv")).text.startswith("email,")
