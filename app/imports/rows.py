@@ -109,7 +109,11 @@ class Interpreter:
         column, cell = cells.pop("email", (None, ""))
         if column is None or not cell:
             row.problems.append(
-                Problem("email_missing", "Every row needs an e-mail address.", "email")
+                Problem(
+                    "email_missing",
+                    "Every row needs an e-mail address.",
+                    column.column if column is not None else None,
+                )
             )
             return
         try:
