@@ -52,6 +52,8 @@ class Mention:
 MENTIONS: Mapping[str, Mention] = {
     "audit_log": Mention(("before", "after"), "empty"),
     "sync_failures": Mention(("external_id", "reason"), "delete"),
+    "audit_findings": Mention(("external_id",), "delete"),
+    "saved_views": Mention(("name", "query"), "delete"),
     "imports": Mention(("error",), "empty"),
 }
 
@@ -64,6 +66,8 @@ FREE: Mapping[str, frozenset[str]] = {
         # Ids, states and numbers; who of the team did it.
         "audit_log": "id website_id actor_kind actor_id actor_name action subject_kind subject_id request_id",
         "sync_failures": "website_id run_id kind",
+        "audit_findings": "website_id run_id kind what missed_by",
+        "saved_views": "website_id id owner_id list",
         "sync_runs": "website_id id kind state asked started_by counts checkpoint error lease_owner",
         "inbox_events": "id website_id event state",
         "import_rows": "website_id import_id outcome state company_key",

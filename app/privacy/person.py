@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote_plus
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,6 +51,8 @@ class Person:
         ids = {*self.contact_ids, *self.people_ids, *self.conversations.values()}
         found = {one for one in ids if len(one) >= SHORTEST_NEEDLE}
         found |= self.addresses | {text for text in self.spellings if text}
+        # Addresses of pages, as of a saved view, spell the @ otherwise.
+        found |= {quote_plus(text) for text in found}
         return sorted({text.lower() for text in found})
 
 
