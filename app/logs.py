@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from collections import Counter
 from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
 
@@ -61,6 +62,7 @@ def configure_logs(*, as_json: bool | None = None) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             keep_allowed,
+            count_warnings,
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _CurrentStderr())),
@@ -73,3 +75,15 @@ def keep_allowed(
 ) -> MutableMapping[str, Any]:
     """Drop every field that is not known to be harmless."""
     return {name: value for name, value in event.items() if name in ALLOWED}
+
+
+WARNED: Counter[tuple[str, str]] = Counter()
+"""(event, class of the error) of what this process logged as a warning or worse; read by /metrics."""
+
+
+def count_warnings(
+    _logger: Any, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    if method in {"warning", "error", "exception", "critical"}:
+        WARNED[str(event.get("event", "")), str(event.get("error", ""))] += 1
+    return event

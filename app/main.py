@@ -8,8 +8,6 @@ from datetime import datetime
 from functools import partial
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
-from sqlalchemy import text
 
 from app.accounts.actors import Actor
 from app.api.app import mount_api
@@ -17,6 +15,7 @@ from app.db.session import Database, open_database
 from app.jobs import no_bell, ring_redis
 from app.pages.parts import Uploads
 from app.pages.routes import install
+from app.probes.routes import install_probes, watching_the_loop
 from app.settings import Settings, get_settings
 from app.sync.access import opened_client
 from app.sync.preview import Preview, preview_backfill
@@ -50,6 +49,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         app.state.uploads = Uploads(settings.uploads_folder, settings.import_max_mb)
         await check_at_start(db, settings)
         async with (
+            watching_the_loop(app),
             alongside(app, db) if alongside else nullcontext(),
             opened_intake(db, settings, partial(_ring_for_hooks, app)) as receiver,
         ):
@@ -61,8 +61,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         title="crispsync", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.router.routes.extend(hook_routes())
-    app.add_api_route("/healthz", _healthz, methods=["GET"])
-    app.add_api_route("/readyz", partial(_readyz, app), methods=["GET"])
+    install_probes(app, settings)
     mount_api(app, _actor_of_token, settings.api_requests_per_minute)
     install(app)
     return app
@@ -79,19 +78,6 @@ def _no_hook_bell() -> None:
 def _ring_for_hooks(app: FastAPI) -> None:
     """Whoever runs alongside may put a bell of its own there."""
     app.state.hook_bell()
-
-
-async def _healthz() -> dict[str, str]:
-    return {"status": "alive"}
-
-
-async def _readyz(app: FastAPI) -> JSONResponse:
-    try:
-        async with app.state.db.read() as connection:
-            await connection.execute(text("SELECT 1"))
-    except Exception as error:  # whatever it is, the database does not serve
-        return JSONResponse({"database": type(error).__name__}, status_code=503)
-    return JSONResponse({"database": "ready"})
 
 
 async def _quota(db: Database, settings: Settings) -> QuotaState:

@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """How long the change feed keeps what changed; an older cursor is told to start anew."""
     audit_quota_percent: Annotated[float, Field(ge=0, le=50)] = 2
     """Of the day's requests, for looking whether what is stored is right; 0: only when asked for (SPEC S8)."""
+    metrics_token: SecretStr | None = None
+    """Who sends it as a bearer token may read /metrics; without one only this machine may."""
     lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
     uploads_folder: Path = Path("data/uploads")

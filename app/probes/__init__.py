@@ -1,0 +1,1 @@
+"""What a supervisor and a monitor ask: alive, ready, and in figures."""
