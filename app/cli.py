@@ -279,6 +279,15 @@ def export(noun: str, website_id: str | None, form: str, out: str | None, notes:
 
 @main.command()
 @json_option
+def doctor(as_json: bool) -> None:
+    """What is wrong, how one knows, and what to do; asks Crisp too."""
+    from app.commands import doctor as commands
+
+    sys.exit(commands.examine_all(as_json=as_json))
+
+
+@main.command()
+@json_option
 def status(as_json: bool) -> None:
     """Each website's last runs and counts, and the day's quota."""
     from app.commands import status as commands

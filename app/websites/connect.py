@@ -13,7 +13,7 @@ from app.accounts.actors import SYSTEM, Actor
 from app.accounts.audit import audit
 from app.crisp import quota
 from app.crisp.budget import Purpose
-from app.crisp.client import CrispClient
+from app.crisp.client import Answer, CrispClient
 from app.crisp.errors import AuthRejected, Gone, NotSubscribed
 from app.db.base import metadata
 from app.db.session import Database
@@ -57,7 +57,13 @@ async def verify(client: CrispClient, website_id: str, plugin_id: str | None) ->
 
     Source: crisp/REFERENCE.md section 2, point 5.
     """
-    plugin_id = plugin_id or await own_plugin_id(client)
+    answer = await require_installed(client, website_id, plugin_id or await own_plugin_id(client))
+    found = await describe(client, website_id)
+    return replace(found, told_ms=answer.asked_ms - CLOCK_DOUBT_MS)
+
+
+async def require_installed(client: CrispClient, website_id: str, plugin_id: str) -> Answer:
+    """Crisp's answer about the installation. Raises Refused with where to install it."""
     try:
         answer = await client.get(
             f"plugins/subscription/{website_id}/{plugin_id}", purpose="interactive"
@@ -66,8 +72,7 @@ async def verify(client: CrispClient, website_id: str, plugin_id: str | None) ->
         raise _not_installed(website_id, plugin_id) from None
     if not isinstance(answer.data, dict) or answer.data.get("active") is not True:
         raise _not_installed(website_id, plugin_id)
-    found = await describe(client, website_id)
-    return replace(found, told_ms=answer.asked_ms - CLOCK_DOUBT_MS)
+    return answer
 
 
 async def own_plugin_id(client: CrispClient) -> str:

@@ -1,0 +1,1 @@
+"""What is wrong, how one knows, and what to do about it (SPEC T1)."""
