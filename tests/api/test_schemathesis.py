@@ -1,0 +1,139 @@
+"""Schemathesis asks the whole API whatever its document allows and forbids, as every role (issues 4 and 7).
+
+Deterministic and bounded: the same requests each time, few of each kind. No answer may be a fault of
+the server, or of another status, type or shape than the document says; what the document forbids must
+be refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS
+
+from app.db.session import open_database
+from app.sync.runs import request_run
+from app.websites.connect import Installed, save_connected
+from tests.api.conftest import OTHER, small_app, some_rows
+from tests.fixtures.valkey import free_port
+from tests.ingesting import WEBSITE, Site
+
+TOKENS = ("viewer", "member", "admin", "admin-all", "member-none")
+EXAMPLES = 3
+ALWAYS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+SETTINGS = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    verbosity=Verbosity.quiet,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+async def fill(url: str) -> dict[str, Any]:
+    """Two websites with rows; real ids of the first for each parameter of a path."""
+    db = open_database(url)
+    for website_id in (WEBSITE, OTHER):
+        await save_connected(db, Installed(website_id, "Acme Chat", None))
+        await some_rows(Site(db, website_id), "acme")
+    site = Site(db)
+    ids = {
+        "website_id": WEBSITE,
+        "contact_id": (await site.contact("ann-acme")).id,
+        "conversation_id": (await site.conversation("t1-acme")).id,
+        "fingerprint": 1,
+        "sync_id": await request_run(db, WEBSITE, "full", started_by="test"),
+        "noun": "messages",
+    }
+    await db.close()
+    return ids
+
+
+@contextmanager
+def served(url: str) -> Iterator[str]:
+    """The API over real HTTP, in a thread with a loop of its own."""
+    app = small_app(open_database(url), per_minute=1_000_000)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{port}/api/v1"
+        while not server.started:
+            assert thread.is_alive()
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join()
+        asyncio.run(app.state.db.close())
+
+
+def ask(case: Any, address: str, token: str, session: requests.Session, *more: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = case.call(base_url=address, headers=headers, session=session)
+    checks = CHECKS.get_by_names([*ALWAYS, *more])
+    case.validate_response(answer, checks=checks, headers=headers)
+    return int(answer.status_code)
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_the_api_keeps_to_its_document(sqlite_url: str, token: str) -> None:
+    ids = asyncio.run(fill(sqlite_url))
+    with served(sqlite_url) as address, requests.Session() as session:
+        statuses = crawl(address, token, ids, session)
+    assert {200, 404, 422} <= statuses or token.endswith("-none")
+
+
+def test_on_postgres_too(migrated_postgres_url: str) -> None:
+    ids = asyncio.run(fill(migrated_postgres_url))
+    with served(migrated_postgres_url) as address, requests.Session() as session:
+        assert {200, 202, 404, 422} <= crawl(address, "admin", ids, session)
+
+
+def crawl(address: str, token: str, ids: dict[str, Any], session: requests.Session) -> set[int]:
+    document = session.get(f"{address}/openapi.json").json()
+    schema = schemathesis.openapi.from_dict(document)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) >= 25
+    statuses: set[int] = set()
+    for operation in operations:
+        known = {p.name: ids[p.name] for p in operation.path_parameters if p.name in ids}
+        for mode, extra in (
+            (GenerationMode.POSITIVE, {"path_parameters": known} if known else {}),
+            (GenerationMode.NEGATIVE, {}),
+        ):
+            forbidden = mode is GenerationMode.NEGATIVE
+            strategy = operation.as_strategy(generation_mode=mode, **extra)
+            more = ("negative_data_rejection",) if forbidden else ()
+            each_of(
+                strategy,
+                lambda case, more=more: statuses.add(ask(case, address, token, session, *more)),
+            )
+    return statuses
+
+
+def each_of(strategy: Any, work: Callable[[Any], None]) -> None:
+    @SETTINGS
+    @given(case=strategy)
+    def each(case: Any) -> None:
+        work(case)
+
+    each()
