@@ -12,6 +12,7 @@ from app.db.session import Database
 from app.main import create_app
 from app.settings import get_settings
 from app.sync.worker import Worker
+from workers.feed import FeedWork
 from workers.hooks import HookWork
 from workers.imports import ImportWork
 
@@ -35,11 +36,14 @@ async def working(app: FastAPI, db: Database) -> AsyncIterator[None]:
     imports = ImportWork(db, get_settings())
     app.state.import_bell = imports.worker.bell.set
     imports.start()
+    feed = FeedWork(db, get_settings())
+    feed.start()
     task = asyncio.create_task(worker.work())
     try:
         yield
     finally:
         worker.stopping.set()
+        await feed.stop()
         await imports.stop()
         await hooks.stop()
         await task

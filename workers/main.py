@@ -19,6 +19,7 @@ from app.settings import get_settings
 from app.sync.schedule import queue_due_audits, queue_due_runs
 from app.sync.worker import Worker
 from app.vault.store import check_at_start
+from workers.feed import FeedWork
 from workers.hooks import HookWork
 from workers.imports import ImportWork
 
@@ -35,12 +36,15 @@ async def start(ctx: dict[str, Any]) -> None:
     ctx["hooks"].start()
     ctx["imports"] = ImportWork(ctx["db"], settings)
     ctx["imports"].start()
+    ctx["feed"] = FeedWork(ctx["db"], settings)
+    ctx["feed"].start()
 
 
 async def stop(ctx: dict[str, Any]) -> None:
     """Harmless when repeated, and when nothing was started."""
     if "hooks" not in ctx:
         return
+    await ctx.pop("feed").stop()
     await ctx.pop("imports").stop()
     await ctx.pop("hooks").stop()
     await ctx.pop("worker").close()

@@ -20,6 +20,7 @@ import uvicorn
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
+from schemathesis.core.result import Ok
 
 from app.db.session import open_database
 from app.sync.runs import request_run
@@ -28,7 +29,7 @@ from tests.api.conftest import OTHER, small_app, some_rows
 from tests.fixtures.valkey import free_port
 from tests.ingesting import WEBSITE, Site
 
-TOKENS = ("viewer", "member", "admin", "admin-all", "member-none")
+TOKENS = ("viewer", "member", "admin-all")
 EXAMPLES = 3
 ALWAYS = (
     "not_a_server_error",
@@ -99,7 +100,7 @@ def test_the_api_keeps_to_its_document(sqlite_url: str, token: str) -> None:
     ids = asyncio.run(fill(sqlite_url))
     with served(sqlite_url) as address, requests.Session() as session:
         statuses = crawl(address, token, ids, session)
-    assert {200, 404, 422} <= statuses or token.endswith("-none")
+    assert {200, 404, 422} <= statuses
 
 
 def test_on_postgres_too(migrated_postgres_url: str) -> None:
@@ -111,22 +112,22 @@ def test_on_postgres_too(migrated_postgres_url: str) -> None:
 def crawl(address: str, token: str, ids: dict[str, Any], session: requests.Session) -> set[int]:
     document = session.get(f"{address}/openapi.json").json()
     schema = schemathesis.openapi.from_dict(document)
-    operations = [found.ok() for found in schema.get_all_operations()]
+    found = list(schema.get_all_operations())
+    operations = [one.ok() for one in found if isinstance(one, Ok)]
+    assert len(operations) == len(found)
     assert len(operations) >= 25
     statuses: set[int] = set()
     for operation in operations:
         known = {p.name: ids[p.name] for p in operation.path_parameters if p.name in ids}
-        for mode, extra in (
-            (GenerationMode.POSITIVE, {"path_parameters": known} if known else {}),
-            (GenerationMode.NEGATIVE, {}),
-        ):
-            forbidden = mode is GenerationMode.NEGATIVE
-            strategy = operation.as_strategy(generation_mode=mode, **extra)
-            more = ("negative_data_rejection",) if forbidden else ()
-            each_of(
-                strategy,
-                lambda case, more=more: statuses.add(ask(case, address, token, session, *more)),
-            )
+        allowed = operation.as_strategy(path_parameters=known or None)
+        each_of(allowed, lambda case: statuses.add(ask(case, address, token, session)))
+        wrong = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+        each_of(
+            wrong,
+            lambda case: statuses.add(
+                ask(case, address, token, session, "negative_data_rejection")
+            ),
+        )
     return statuses
 
 
