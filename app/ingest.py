@@ -16,7 +16,8 @@ from app.companies.edited import (
     end_memberships,
     join_companies,
 )
-from app.companies.store import Membership, Naming, keep_memberships, resolve_companies
+from app.companies.members import Membership, keep_memberships
+from app.companies.store import Naming, resolve_companies
 from app.contacts.edited import delete_contacts, forget_addresses, write_contact_edits
 from app.contacts.removals import bury_contacts
 from app.contacts.store import Belonging, ContactChanges, write_contacts
@@ -217,7 +218,9 @@ async def _keep_companies(
     ]
     ids = await resolve_companies(connection, website_id, namings)
     memberships = [
-        Membership(b.contact_id, ids[b.company.key] if b.company else None, b.at, b.since)
+        Membership(
+            b.contact_id, ids[b.company.key] if b.company else None, b.at, b.since, b.lands_on
+        )
         for b in belongings
     ]
     await keep_memberships(connection, website_id, memberships)

@@ -12,7 +12,7 @@ from app.accounts.tables import (
     users,
     website_grants,
 )
-from app.companies.tables import companies, company_aliases, contact_companies
+from app.companies.tables import companies, company_aliases, contact_companies, domain_ties
 from app.contacts.tables import contact_emails, contacts, custom_attributes, erased_identities
 from app.conversations.tables import (
     conversation_companies,
@@ -26,6 +26,7 @@ from app.db.base import metadata
 from app.db.changes import change_batches, change_counters
 from app.db.turns import turns
 from app.imports.tables import import_companies, import_mappings, import_rows, imports
+from app.matching.tables import merges
 from app.sync.tables import audit_findings, sync_failures, sync_runs, working_processes
 from app.vault.tables import sealed_secrets
 from app.webhooks.tables import inbox_events
@@ -45,6 +46,7 @@ __all__ = [
     "conversation_companies",
     "conversations",
     "custom_attributes",
+    "domain_ties",
     "erased_identities",
     "import_companies",
     "import_mappings",
@@ -54,6 +56,7 @@ __all__ = [
     "known_browsers",
     "link_decisions",
     "login_tries",
+    "merges",
     "messages",
     "metadata",
     "operators",

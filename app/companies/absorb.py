@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from sqlalchemy import delete, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.companies.tables import companies, company_aliases, contact_companies
+from app.companies.groups import landing_of
+from app.companies.tables import companies, company_aliases, contact_companies, domain_ties
 from app.db.changes import note_changes
 from app.db.upsert import insert_for
 
@@ -17,22 +18,26 @@ async def absorb(connection: AsyncConnection, website_id: str, into: Mapping[str
 
     Otherwise the order in which profiles arrive would decide whether there is one company or two.
     """
-    for absorbed, company_id in sorted(into.items()):
-        await connection.execute(
-            update(company_aliases)
-            .where(
-                company_aliases.c.website_id == website_id,
-                company_aliases.c.company_id == absorbed,
+    landing = await landing_of(connection, website_id, set(into.values()))
+    for absorbed, own_id in sorted(into.items()):
+        company_id = landing.get(own_id, own_id)
+        theirs = {
+            "company_id": company_id,
+            "own_company_id": own_id if own_id in landing else None,
+        }
+        for table in (company_aliases, domain_ties):
+            await connection.execute(
+                update(table)
+                .where(table.c.website_id == website_id, table.c.company_id == absorbed)
+                .values(theirs)
             )
-            .values(company_id=company_id)
-        )
         moved = await connection.execute(
             update(contact_companies)
             .where(
                 contact_companies.c.website_id == website_id,
                 contact_companies.c.company_id == absorbed,
             )
-            .values(company_id=company_id)
+            .values(theirs)
             .returning(contact_companies.c.id)
         )
         note_changes(connection, "membership", website_id, moved.scalars())

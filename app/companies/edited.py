@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, select, tuple_
+from sqlalchemy import delete, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.companies.groups import landed
 from app.companies.store import Alias, Naming, find_companies, resolve_companies
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.db.base import StoredRow, new_id
@@ -123,7 +124,7 @@ async def _aliases(
             tuple_(company_aliases.c.kind, company_aliases.c.value).in_(wanted),
         )
     )
-    return {(row.kind, row.value): row.company_id for row in rows}
+    return {(row.kind, row.value): row.own_company_id or row.company_id for row in rows}
 
 
 def _added(
@@ -178,7 +179,9 @@ async def _open(
         for joining in joinings
         if joining.opens
     ]
-    await upsert(connection, contact_companies, rows, key=_KEY)
+    await upsert(
+        connection, contact_companies, await landed(connection, website_id, rows), key=_KEY
+    )
     return {row["contact_id"]: row["id"] for row in rows}
 
 
@@ -260,7 +263,10 @@ async def _delete_made(connection: AsyncConnection, website_id: str, trace: Trac
         select(
             exists().where(
                 contact_companies.c.website_id == website_id,
-                contact_companies.c.company_id == trace.company_id,
+                or_(
+                    contact_companies.c.company_id == trace.company_id,
+                    contact_companies.c.own_company_id == trace.company_id,
+                ),
             )
         )
     )
@@ -282,7 +288,8 @@ async def _drop_aliases(connection: AsyncConnection, website_id: str, trace: Tra
                 company_aliases.c.website_id == website_id,
                 company_aliases.c.kind == kind,
                 company_aliases.c.value == value,
-                company_aliases.c.company_id == trace.company_id,
+                func.coalesce(company_aliases.c.own_company_id, company_aliases.c.company_id)
+                == trace.company_id,
             )
         )
     note_changes(connection, "company", website_id, [trace.company_id])

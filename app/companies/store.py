@@ -1,25 +1,31 @@
 """Finding or making the companies that profiles name, and who belongs to them since when (SPEC D6, M3).
 
 A company is found by its domain if the profile gives one, else by its normalised name. A profile
-with a domain takes over a company that was so far known by that name alone.
+with a domain takes over a company that was so far known by that name alone, unless a person merged
+or hid that one.
+
+A company that a person merged into another keeps its aliases and its members as its own, and they
+count for the other one (app/companies/groups.py): what a profile says of it is written to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import exists, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.companies.absorb import absorb
-from app.companies.tables import companies, company_aliases, contact_companies
+from app.companies.groups import landing_of
+from app.companies.tables import companies, company_aliases
 from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows, upsert
 from app.records import CompanyRef, fold_for_search, normal_company_name
+
+others = companies.alias("others")
 
 Alias = tuple[str, str]  # ("domain" | "name", value)
 
@@ -35,7 +41,10 @@ class Naming:
 async def resolve_companies(
     connection: AsyncConnection, website_id: str, namings: Sequence[Naming]
 ) -> dict[Alias, str]:
-    """Company id by the key of each reference; makes and renames companies as needed."""
+    """Company id by the key of each reference; makes and renames companies as needed.
+
+    The id may be that of a merged or hidden one: `landed` tells where its members go.
+    """
     # Domains first: they may take over a company known by name, which a bare name then finds.
     ordered = sorted(namings, key=lambda n: (n.company.domain is None, n.named_ms, n.company.key))
     owners = await _owners(connection, website_id, ordered)
@@ -105,7 +114,7 @@ async def _owners(
             tuple_(company_aliases.c.kind, company_aliases.c.value).in_(wanted),
         )
     )
-    return {(row.kind, row.value): row.company_id for row in rows}
+    return {(row.kind, row.value): row.own_company_id or row.company_id for row in rows}
 
 
 async def _known(
@@ -115,11 +124,13 @@ async def _known(
         return {}
     rows = await connection.execute(
         select(
-            companies.c.id,
-            companies.c.name,
-            companies.c.domain,
-            companies.c.named_ms,
-            companies.c.attributes,
+            *(companies.c[name] for name in _READ),
+            or_(
+                companies.c.deleted_at.is_not(None),
+                exists().where(
+                    others.c.website_id == website_id, others.c.merged_into == companies.c.id
+                ),
+            ).label("decided"),
         ).where(companies.c.website_id == website_id, companies.c.id.in_(sorted(ids)))
     )
     return {row.id: row for row in rows}
@@ -151,7 +162,7 @@ def _known_by_name_alone(
     namesake = owners[("name", normal_company_name(company.name))]
     if namesake == company_id or _domain_of(namesake, known, written) is not None:
         return None
-    return namesake
+    return None if namesake in known and known[namesake].decided else namesake
 
 
 def _domain_of(
@@ -176,6 +187,7 @@ def _make(website_id: str, naming: Naming, made: dict[str, Row]) -> str:
         "updated_at": moment,
         "search": fold_for_search(name, naming.company.domain),
         "named_ms": naming.named_ms if naming.company.name else 0,
+        "crisp_name": naming.company.name,
     }
     made[row["id"]] = row
     return str(row["id"])
@@ -189,7 +201,9 @@ def _rename(
     made: Mapping[str, Row],
     renamed: dict[str, Row],
 ) -> None:
-    """The newest profile's name wins; a company known by name alone gets its domain."""
+    """The newest profile's name wins if it is another one than before (SPEC D7); a company known by
+    name alone gets its domain.
+    """
     current = made.get(company_id) or renamed.get(company_id)
     if current is None and stored is not None:
         current = {
@@ -198,6 +212,7 @@ def _rename(
             "name": stored.name,
             "domain": stored.domain,
             "named_ms": stored.named_ms,
+            "crisp_name": stored.crisp_name,
             "search": "",
             "updated_at": clock.now(),
         }
@@ -205,83 +220,37 @@ def _rename(
         return
     name, domain = naming.company.name, current["domain"] or naming.company.domain
     newer = bool(name) and naming.named_ms >= current["named_ms"]
-    before = current["name"], current["domain"], current["named_ms"]
-    after = (name, domain, naming.named_ms) if newer else (before[0], domain, before[2])
+    before = {field: current[field] for field in _NAMED}
+    after = {**before, "domain": domain}
+    if newer:
+        after |= {"named_ms": naming.named_ms, "crisp_name": name}
+    if newer and name != before["crisp_name"]:
+        after["name"] = name
     if after == before:
         return
-    current["name"], current["domain"], current["named_ms"] = after
+    current.update(after)
     current["search"] = fold_for_search(current["name"], domain)
     if company_id not in made:
         renamed[company_id] = current
 
 
+_READ = ("id", "name", "domain", "named_ms", "crisp_name", "attributes")
+_NAMED = ("name", "domain", "named_ms", "crisp_name")
+
+
 async def _keep_aliases(
     connection: AsyncConnection, website_id: str, owners: Mapping[Alias, str]
 ) -> None:
+    landing = await landing_of(connection, website_id, set(owners.values()))
     rows = [
-        {"website_id": website_id, "kind": kind, "value": value, "company_id": company_id}
+        {
+            "website_id": website_id,
+            "kind": kind,
+            "value": value,
+            "company_id": landing.get(company_id, company_id),
+            "own_company_id": company_id if company_id in landing else None,
+        }
         for (kind, value), company_id in sorted(owners.items())
     ]
     key = ("website_id", "kind", "value")
     await upsert(connection, company_aliases, rows, key=key, update=(), quiet=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """A contact and the company its profile names now, None when it names none any more."""
-
-    contact_id: str
-    company_id: str | None
-    at: datetime
-    since: datetime
-
-
-async def keep_memberships(
-    connection: AsyncConnection, website_id: str, memberships: Sequence[Membership]
-) -> None:
-    """One open link from Crisp for each contact; what it replaces is closed, not removed."""
-    if not memberships:
-        return
-    links = await _crisp_links(connection, website_id, [m.contact_id for m in memberships])
-    closed: list[Row] = []
-    opened: list[Row] = []
-    for membership in sorted(memberships, key=lambda m: m.contact_id):
-        earlier = links.get(membership.contact_id, [])
-        current = next((link for link in earlier if link.until is None), None)
-        if current is not None and current.company_id == membership.company_id:
-            continue
-        if current is not None:
-            closed.append({"website_id": website_id, "id": current.id, "until": membership.at})
-        if membership.company_id is not None:
-            opened.append(_open(website_id, membership, replaces=bool(earlier)))
-    await update_rows(connection, contact_companies, closed, key=("website_id", "id"))
-    await upsert(connection, contact_companies, opened, key=("website_id", "id"), update=())
-
-
-async def _crisp_links(
-    connection: AsyncConnection, website_id: str, contact_ids: Sequence[str]
-) -> dict[str, list[StoredRow]]:
-    rows = await connection.execute(
-        select(contact_companies).where(
-            contact_companies.c.website_id == website_id,
-            contact_companies.c.contact_id.in_(contact_ids),
-            contact_companies.c.source == "crisp",
-        )
-    )
-    links: dict[str, list[StoredRow]] = {}
-    for row in rows:
-        links.setdefault(row.contact_id, []).append(row)
-    return links
-
-
-def _open(website_id: str, membership: Membership, *, replaces: bool) -> Row:
-    return {
-        "website_id": website_id,
-        "id": new_id(),
-        "contact_id": membership.contact_id,
-        "company_id": membership.company_id,
-        "source": "crisp",
-        "since": membership.at if replaces else membership.since,
-        "until": None,
-        "replaced_another": replaces,
-    }

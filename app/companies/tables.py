@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     PrimaryKeyConstraint,
     Text,
+    text,
 )
 
 from app.db.base import BigInt, Flag, Json, Told, UtcDateTime, website_table
@@ -24,10 +25,25 @@ companies = website_table(
     Column("search", Text, nullable=False),
     # Crisp's time of the profile that gave the name: an older profile does not take a rename back.
     Column("named_ms", BigInt, nullable=False),
+    # The name that Crisp last told: only another one takes the place of what a person wrote (SPEC D7).
+    Column("crisp_name", Text),
+    # Hidden by a person, or merged by one into the live company named here (SPEC D6).
+    Column("deleted_at", UtcDateTime),
+    Column("merged_into", Text),
+    # Who of the team looks after it; the name as it was when somebody chose.
+    Column("owner_id", Text),
+    Column("owner_name", Text),
     PrimaryKeyConstraint("website_id", "id"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Index(None, "website_id", "name", "id"),
-    told=Told("company", ("id",), frozenset({"updated_at", "search", "named_ms"})),
+    Index(
+        "ix_companies_merged_into",
+        "website_id",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
+    told=Told("company", ("id",), frozenset({"updated_at", "search", "named_ms", "crisp_name"})),
 )
 
 company_aliases = website_table(
@@ -35,6 +51,8 @@ company_aliases = website_table(
     Column("kind", Text, nullable=False),
     Column("value", Text, nullable=False),
     Column("company_id", Text, nullable=False),
+    # Whose it is by itself, where that company was merged into `company_id`.
+    Column("own_company_id", Text),
     PrimaryKeyConstraint("website_id", "kind", "value"),
     ForeignKeyConstraint(
         ["website_id", "company_id"], ["companies.website_id", "companies.id"], ondelete="CASCADE"
@@ -49,6 +67,9 @@ contact_companies = website_table(
     Column("id", Text, nullable=False),
     Column("contact_id", Text, nullable=False),
     Column("company_id", Text, nullable=False),
+    # Whose it is by itself, where that contact or company was merged into the one above.
+    Column("own_contact_id", Text),
+    Column("own_company_id", Text),
     Column("source", Text, nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime),
@@ -64,5 +85,28 @@ contact_companies = website_table(
     ),
     Index(None, "website_id", "contact_id"),
     Index(None, "website_id", "company_id"),
-    told=Told("membership", ("id",)),
+    Index(
+        "ix_contact_companies_own_contact",
+        "website_id",
+        "own_contact_id",
+        sqlite_where=text("own_contact_id IS NOT NULL"),
+        postgresql_where=text("own_contact_id IS NOT NULL"),
+    ),
+    told=Told("membership", ("id",), frozenset({"own_contact_id", "own_company_id"})),
+)
+
+# A person's word that an e-mail domain is a company's, or, without one, that nobody asks whose it is
+# (SPEC M9, V5).
+domain_ties = website_table(
+    "domain_ties",
+    Column("domain", Text, nullable=False),
+    Column("company_id", Text),
+    Column("own_company_id", Text),
+    Column("tied_by", Text, nullable=False),
+    Column("tied_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("website_id", "domain"),
+    ForeignKeyConstraint(
+        ["website_id", "company_id"], ["companies.website_id", "companies.id"], ondelete="CASCADE"
+    ),
+    Index(None, "website_id", "company_id"),
 )

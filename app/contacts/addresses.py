@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.contacts.tables import contact_emails
-from app.db.upsert import Row, upsert
+from app.contacts.tables import contact_emails, contacts
+from app.db.changes import note_changes
+from app.db.upsert import Row, update_rows, upsert
 from app.records import normal_address
+
+MERGED = "merged"
+"""The source of an address that a contact answers to because one that a person merged into it has it."""
 
 _KEY = ("website_id", "email_norm", "contact_id")
 
@@ -23,7 +27,8 @@ async def keep_addresses(
     """
     if not rows:
         return set()
-    wanted = {row["id"]: normal_address(row["email"]) for row in rows}
+    # What Crisp tells, not the column: that may hold what a person wrote (SPEC D7).
+    wanted = {row["id"]: normal_address(row["crisp_fields"].get("email")) for row in rows}
     found = await connection.execute(
         select(contact_emails.c.contact_id, contact_emails.c.email_norm).where(
             contact_emails.c.website_id == website_id,
@@ -53,5 +58,81 @@ async def keep_addresses(
         for contact_id, address in right - stored
     ]
     gained.sort(key=lambda row: (str(row["email_norm"]), str(row["contact_id"])))
+    # Its own, now: no copy any more of what a merged contact has.
+    await _forget_copies(connection, website_id, gained)
     await upsert(connection, contact_emails, gained, key=_KEY, update=("is_primary",))
     return {address for _, address in stored ^ right}
+
+
+async def _forget_copies(connection: AsyncConnection, website_id: str, rows: Sequence[Row]) -> None:
+    for row in rows:
+        await connection.execute(
+            delete(contact_emails).where(
+                contact_emails.c.website_id == website_id,
+                contact_emails.c.contact_id == row["contact_id"],
+                contact_emails.c.email_norm == row["email_norm"],
+                contact_emails.c.source == MERGED,
+            )
+        )
+        note_changes(connection, "contact", website_id, [row["contact_id"]])
+
+
+async def copy_addresses(
+    connection: AsyncConnection, website_id: str, contact_ids: Collection[str]
+) -> None:
+    """Let contacts answer to the addresses of those that were merged into them, and to no others.
+
+    Copies, so that whoever looks for an address finds the live contact; the merged one keeps its own.
+    """
+    e, loser = contact_emails.c, contacts.alias("loser")
+    ids = sorted(contact_ids)
+    theirs = await connection.execute(
+        select(loser.c.merged_into.label("contact_id"), e.email_norm)
+        .join_from(
+            contact_emails,
+            loser,
+            and_(loser.c.website_id == e.website_id, loser.c.id == e.contact_id),
+        )
+        .where(loser.c.website_id == website_id, loser.c.merged_into.in_(ids), e.source != MERGED)
+    )
+    wanted = {(row.contact_id, row.email_norm) for row in theirs}
+    known = await connection.execute(
+        select(e.contact_id, e.email_norm, e.source).where(
+            e.website_id == website_id,
+            e.contact_id.in_(ids),
+            true() if wanted else e.source == MERGED,
+        )
+    )
+    stored = {(row.contact_id, row.email_norm): row.source for row in known}
+    copies = {pair for pair, source in stored.items() if source == MERGED}
+    surplus = [{"contact_id": one, "email_norm": norm} for one, norm in sorted(copies - wanted)]
+    await _forget_copies(connection, website_id, surplus)
+    missing = [
+        {
+            "website_id": website_id,
+            "email_norm": norm,
+            "contact_id": contact_id,
+            "is_primary": False,
+            "source": MERGED,
+        }
+        for contact_id, norm in sorted(wanted - set(stored))
+    ]
+    await upsert(connection, contact_emails, missing, key=_KEY)
+
+
+async def mark_primary(connection: AsyncConnection, website_id: str, contact_id: str) -> None:
+    """Of a contact's addresses the one that its column `email` has is the first."""
+    email = await connection.scalar(
+        select(contacts.c.email).where(
+            contacts.c.website_id == website_id, contacts.c.id == contact_id
+        )
+    )
+    rows = await connection.execute(
+        select(*(contact_emails.c[name] for name in (*_KEY, "is_primary"))).where(
+            contact_emails.c.website_id == website_id, contact_emails.c.contact_id == contact_id
+        )
+    )
+    right: list[Row] = [
+        {**row._asdict(), "is_primary": row.email_norm == normal_address(email)} for row in rows
+    ]
+    await update_rows(connection, contact_emails, right, key=_KEY)

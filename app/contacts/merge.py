@@ -116,11 +116,15 @@ def _take(merged: Row, registers: Registers, record: ContactRecord) -> None:
 
 
 def _deleted_at(row: StoredRow | None, merged: Row) -> datetime | None:
-    if is_removed(merged["removed_observed_ms"], merged["direct_ms"]):
-        return clock.from_ms(merged["removed_observed_ms"])
-    # Hidden by a person, it stays so; hidden because Crisp had removed it, it is back.
-    by_person = row is not None and row.removed_observed_ms is None
-    return row.deleted_at if row is not None and by_person else None
+    if row is not None and (row.hidden_at is not None or row.merged_into is not None):
+        decided: datetime | None = row.deleted_at
+        return decided  # by a person: no news of Crisp takes it back (SPEC I12, D6)
+    return removal(merged["removed_observed_ms"], merged["direct_ms"])
+
+
+def removal(removed_ms: int | None, direct_ms: int | None) -> datetime | None:
+    """When Crisp removed the person; None when it did not, or has it again (SPEC D4)."""
+    return clock.from_ms(removed_ms) if is_removed(removed_ms, direct_ms) else None
 
 
 _COMPARED = (

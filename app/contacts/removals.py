@@ -74,10 +74,11 @@ def _tombstone(website_id: str, people_id: str, observed_ms: int) -> Row:
 
 
 def _buried(row: StoredRow, observed_ms: int, *, gone: bool) -> Row:
-    hidden_at = row.deleted_at if row.removed_observed_ms is None else None
+    decided = row.hidden_at is not None or row.merged_into is not None
+    removed_at = clock.from_ms(observed_ms) if gone else row.deleted_at
     return {
         "website_id": row.website_id,
         "id": row.id,
         "removed_observed_ms": observed_ms,
-        "deleted_at": hidden_at or (clock.from_ms(observed_ms) if gone else row.deleted_at),
+        "deleted_at": row.deleted_at if decided else removed_at,
     }

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.contacts.addresses import keep_addresses
+from app.contacts.addresses import MERGED, copy_addresses, keep_addresses
 from app.contacts.mapping import company_of, effective
 from app.contacts.merge import merge_contact, says_nothing_new
 from app.contacts.tables import contact_emails, contacts
@@ -28,12 +28,16 @@ _KEY = ("website_id", "id")
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """The company that a contact's profile names now; `at` is Crisp's time of the profile."""
+    """The company that a contact's profile names now; `at` is Crisp's time of the profile.
+
+    `lands_on`: the contact that a person merged it into, where one did.
+    """
 
     contact_id: str
     company: CompanyRef | None
     at: datetime
     since: datetime
+    lands_on: str | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +78,8 @@ async def write_contacts(
     await update_rows(connection, contacts, _ordered(changed), key=_KEY)
     await update_rows(connection, contacts, _ordered(met), key=_KEY)
     changes.addresses |= await keep_addresses(connection, website_id, fresh + changed)
+    if changed:
+        await copy_addresses(connection, website_id, changes.contact_ids)
     return changes
 
 
@@ -116,20 +122,29 @@ async def _find_known(
 async def _find_adoptable(
     connection: AsyncConnection, website_id: str, addresses: Sequence[str]
 ) -> dict[str, StoredRow]:
-    """Address to the only live contact that has it and has no Crisp id."""
+    """Address to the only live contact that has it and has no Crisp id, merged or not."""
     if not addresses:
         return {}
+    root = func.coalesce(contacts.c.merged_into, contacts.c.id)
+    member = contacts.alias("member")
     only = (
         select(contact_emails.c.email_norm, func.min(contacts.c.id).label("only_id"))
         .join_from(contact_emails, contacts, _same_contact())
         .where(
             contact_emails.c.website_id == website_id,
             contact_emails.c.email_norm.in_(addresses),
+            contact_emails.c.source != MERGED,
             contacts.c.crisp_people_id.is_(None),
-            contacts.c.deleted_at.is_(None),
+            contacts.c.hidden_at.is_(None),
+            # One that stands for a person of Crisp already would stand for two.
+            ~exists().where(
+                member.c.website_id == website_id,
+                or_(member.c.merged_into == root, member.c.id == root),
+                member.c.crisp_people_id.is_not(None),
+            ),
         )
         .group_by(contact_emails.c.email_norm)
-        .having(func.count() == 1)
+        .having(func.count(root.distinct()) == 1)
         .subquery()
     )
     rows = await connection.execute(
@@ -153,6 +168,8 @@ def _same_contact() -> Any:
 
 def _note_changes(changes: ContactChanges, row: StoredRow | None, merged: Row) -> None:
     changes.contact_ids.add(merged["id"])
+    if row is not None and row.merged_into is not None:
+        changes.contact_ids.add(row.merged_into)
     changes.people_ids.add(merged["crisp_people_id"])
     company = company_of(merged["crisp_fields"])
     if row is not None and row.removed_observed_ms is None:
@@ -162,4 +179,5 @@ def _note_changes(changes: ContactChanges, row: StoredRow | None, merged: Row) -
         return
     at = clock.from_ms(merged["version_ms"]) or merged["updated_at"]
     since = merged["signed_up_at"] or at
-    changes.belongings.append(Belonging(merged["id"], company, at, since))
+    lands_on = row.merged_into if row is not None else None
+    changes.belongings.append(Belonging(merged["id"], company, at, since, lands_on))

@@ -47,6 +47,13 @@ contacts = website_table(
     Column("last_active_at", UtcDateTime),
     Column("signed_up_at", UtcDateTime),
     Column("deleted_at", UtcDateTime),
+    # Hidden by a person: no pull brings it back, unlike what was removed in Crisp (SPEC I12).
+    Column("hidden_at", UtcDateTime),
+    # The live contact that a person merged it into; it is then hidden itself (SPEC D6).
+    Column("merged_into", Text),
+    # Who of the team looks after it; the name as it was when somebody chose.
+    Column("owner_id", Text),
+    Column("owner_name", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("search", Text, nullable=False),
@@ -78,6 +85,13 @@ contacts = website_table(
         "refresh_due_ms",
         sqlite_where=text("refresh_due_ms IS NOT NULL"),
         postgresql_where=text("refresh_due_ms IS NOT NULL"),
+    ),
+    Index(
+        "ix_contacts_merged_into",
+        "website_id",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
     ),
     CheckConstraint("source IN ('crisp', 'csv', 'api', 'manual')", name="source"),
     told=Told("contact", ("id",), _UNSEEN),

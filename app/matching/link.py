@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
-from app.contacts.tables import contact_emails
+from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations
 from app.db.changes import note_changes
 from app.matching.statements import (
@@ -64,7 +64,10 @@ async def touched_conversations(
     ambiguous until now, or become so.
     """
     found: set[str] = set()
+    contact_ids, addresses = set(contact_ids), set(addresses)
+    people_ids = set(people_ids)
     for chunk in _chunks(contact_ids):
+        people_ids |= await _merged_people(connection, website_id, chunk)
         held = select(contact_emails.c.email_norm).where(
             contact_emails.c.website_id == website_id, contact_emails.c.contact_id.in_(chunk)
         )
@@ -87,6 +90,20 @@ async def touched_conversations(
             )
             found.update(row.id for row in rows)
     return found
+
+
+async def _merged_people(
+    connection: AsyncConnection, website_id: str, contact_ids: list[str]
+) -> set[str]:
+    """The people ids of those that were merged into these contacts."""
+    rows = await connection.execute(
+        select(contacts.c.crisp_people_id).where(
+            contacts.c.website_id == website_id,
+            contacts.c.merged_into.in_(contact_ids),
+            contacts.c.crisp_people_id.is_not(None),
+        )
+    )
+    return set(rows.scalars())
 
 
 def _chunks(values: Iterable[str]) -> Iterator[list[str]]:

@@ -37,6 +37,10 @@ REASONS = (
 
 by_id = contacts.alias("by_id")
 pinned = contacts.alias("pinned")
+# The contacts that a person merged those two into (SPEC D6).
+id_survivor = contacts.alias("id_survivor")
+pinned_survivor = contacts.alias("pinned_survivor")
+denied = contacts.alias("denied")
 removed = contacts.alias("removed")
 pin = link_decisions.alias("pin")
 id_denial = link_decisions.alias("id_denial")
@@ -73,13 +77,13 @@ def matches(website: ColumnElement[str], scope: ColumnElement[bool]) -> Select[A
 
 
 def _decisions(holders: Any) -> list[Decision]:
-    id_counts = and_(by_id.c.id.is_not(None), id_denial.c.contact_id.is_(None))
+    id_counts = and_(_by_id.is_not(None), id_denial.c.contact_id.is_(None))
     address_counts = and_(holders.c.holders == 1, address_denial.c.contact_id.is_(None))
     crisp, typed = conversations.c.people_id, conversations.c.email_norm
     yes = literal(True, Flag())
     return [
-        Decision("manual", pinned.c.id.is_not(None), pinned.c.id, pin.c.decided_by, yes),
-        Decision("people_id", id_counts, by_id.c.id, crisp, yes),
+        Decision("manual", _pinned.is_not(None), _pinned, pin.c.decided_by, yes),
+        Decision("people_id", id_counts, _by_id, crisp, yes),
         Decision(
             "email",
             address_counts,
@@ -99,16 +103,14 @@ def _first(decisions: list[Decision], name: str, otherwise: Any = None) -> Colum
 
 def _conflict(holders: Any) -> ColumnElement[Any]:
     """The contact that the address points to when the people id points to another (SPEC M2)."""
-    differs = and_(
-        by_id.c.id.is_not(None), holders.c.holders == 1, by_id.c.id != holders.c.contact_id
-    )
+    differs = and_(_by_id.is_not(None), holders.c.holders == 1, _by_id != holders.c.contact_id)
     return case((differs, holders.c.contact_id), else_=null())
 
 
 def _reason(
     website: ColumnElement[str], holders: Any, decisions: list[Decision]
 ) -> ColumnElement[Any]:
-    somebody = or_(by_id.c.id.is_not(None), holders.c.holders == 1)
+    somebody = or_(_by_id.is_not(None), holders.c.holders == 1)
     return case(
         (or_(*(decision.when for decision in decisions)), null()),
         # A contact was found and yet does not count: a person said so.
@@ -128,9 +130,9 @@ def _joined(website: ColumnElement[str], holders: Any) -> Any:
             and_(
                 by_id.c.website_id == website,
                 by_id.c.crisp_people_id == conversations.c.people_id,
-                by_id.c.deleted_at.is_(None),
             ),
         )
+        .outerjoin(id_survivor, _survives(id_survivor, website, by_id))
         .outerjoin(holders, holders.c.email_norm == conversations.c.email_norm)
         .outerjoin(
             pin,
@@ -145,10 +147,10 @@ def _joined(website: ColumnElement[str], holders: Any) -> Any:
             and_(
                 pinned.c.website_id == website,
                 pinned.c.id == pin.c.contact_id,
-                pinned.c.deleted_at.is_(None),
             ),
         )
-        .outerjoin(id_denial, _denies(id_denial, website, by_id.c.id))
+        .outerjoin(pinned_survivor, _survives(pinned_survivor, website, pinned))
+        .outerjoin(id_denial, _denies(id_denial, website, _by_id))
         .outerjoin(address_denial, _denies(address_denial, website, holders.c.contact_id))
     )
 
@@ -180,14 +182,39 @@ def _holders(website: ColumnElement[str], scope: ColumnElement[bool]) -> Any:
     )
 
 
+def _survives(
+    survivor: FromClause, website: ColumnElement[str], merged: FromClause
+) -> ColumnElement[bool]:
+    return and_(
+        survivor.c.website_id == website,
+        survivor.c.id == merged.c.merged_into,
+        survivor.c.deleted_at.is_(None),
+    )
+
+
+def _live(contact: FromClause, survivor: FromClause) -> ColumnElement[Any]:
+    """The contact's id, or that of the one it was merged into; NULL where that one is hidden."""
+    return func.coalesce(survivor.c.id, case((contact.c.deleted_at.is_(None), contact.c.id)))
+
+
+_by_id = _live(by_id, id_survivor)
+_pinned = _live(pinned, pinned_survivor)
+
+
 def _denies(
     denial: FromClause, website: ColumnElement[str], contact_id: ColumnElement[Any]
 ) -> ColumnElement[bool]:
+    """A person's word about the contact, or about one that was merged into it."""
+    merged = exists().where(
+        denied.c.website_id == website,
+        denied.c.id == denial.c.contact_id,
+        denied.c.merged_into == contact_id,
+    )
     return and_(
         denial.c.website_id == website,
         denial.c.conversation_id == conversations.c.id,
-        denial.c.contact_id == contact_id,
         denial.c.decision == "deny",
+        or_(denial.c.contact_id == contact_id, merged),
     )
 
 

@@ -17,11 +17,12 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.companies.tables import contact_companies
+from app.companies.tables import companies, contact_companies, domain_ties
 from app.conversations.tables import conversation_companies, conversations
 from app.db.base import UtcDateTime
 from app.matching.rules import matches
@@ -83,6 +84,12 @@ def unlink_companies(_dialect: str, *, whole: bool) -> Any:
                 contact_companies.c.company_id == conversation_companies.c.company_id,
                 *_covered(),
             ),
+            ~exists().where(
+                conversations.c.website_id == WEBSITE,
+                conversations.c.id == conversation_companies.c.conversation_id,
+                domain_ties.c.company_id == conversation_companies.c.company_id,
+                *_tied(),
+            ),
         )
         .returning(conversation_companies.c.conversation_id)
     )
@@ -91,9 +98,12 @@ def unlink_companies(_dialect: str, *, whole: bool) -> Any:
 @cache
 def link_companies(dialect: str, *, whole: bool) -> Any:
     """Add the companies of the contact whose membership covers the conversation."""
-    wanted = select(
-        conversations.c.website_id, conversations.c.id, contact_companies.c.company_id
-    ).where(conversations.c.website_id == WEBSITE, _scope(whole=whole), *_covered())
+    asked = (conversations.c.website_id == WEBSITE, _scope(whole=whole))
+    columns = (conversations.c.website_id, conversations.c.id)
+    wanted = union(
+        select(*columns, contact_companies.c.company_id).where(*asked, *_covered()),
+        select(*columns, domain_ties.c.company_id).where(*asked, *_tied()),
+    )
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return (
         insert(conversation_companies)
@@ -128,4 +138,33 @@ def _covered() -> tuple[ColumnElement[bool], ...]:
         contact_companies.c.contact_id == conversations.c.contact_id,
         or_(~contact_companies.c.replaced_another, since <= last),
         or_(until.is_(None), and_(last.is_not(None), last < until)),
+        _is_shown(contact_companies.c.company_id),
     )
+
+
+def _is_shown(company_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """A hidden company has no conversations, whoever its members are."""
+    return exists().where(
+        companies.c.website_id == WEBSITE,
+        companies.c.id == company_id,
+        companies.c.deleted_at.is_(None),
+    )
+
+
+def _tied() -> tuple[ColumnElement[bool], ...]:
+    """A person gave the domain of the conversation's address to the company (SPEC M9)."""
+    return (
+        domain_ties.c.website_id == WEBSITE,
+        domain_ties.c.domain == domain_of(conversations.c.email_norm),
+        _is_shown(domain_ties.c.company_id),
+    )
+
+
+def domain_of(address: ColumnElement[Any]) -> ColumnElement[str]:
+    """What follows the @ of a normal address, in functions that both databases have.
+
+    Stripping from the right every letter that is not `@` leaves `local@`; taking that away leaves
+    the domain.
+    """
+    local_and_at = func.rtrim(address, func.replace(address, "@", ""))
+    return func.replace(address, local_and_at, "")

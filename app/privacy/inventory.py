@@ -55,6 +55,7 @@ MENTIONS: Mapping[str, Mention] = {
     "audit_findings": Mention(("external_id",), "delete"),
     "saved_views": Mention(("name", "query"), "delete"),
     "imports": Mention(("error",), "empty"),
+    "merges": Mention(("loser_id", "winner_id", "fields"), "delete"),
 }
 
 _IMPORTS = (
@@ -83,8 +84,10 @@ FREE: Mapping[str, frozenset[str]] = {
         "turns": "name",
         "working_processes": "name",
         # A company is no person; the team is not who writes to it.
-        "companies": "website_id id name domain attributes search",
-        "company_aliases": "website_id kind value company_id",
+        "companies": "website_id id name domain attributes search crisp_name merged_into owner_id owner_name",
+        "company_aliases": "website_id kind value company_id own_company_id",
+        "domain_ties": "website_id domain company_id own_company_id tied_by",
+        "merges": "website_id id kind merged_by undone_by",
         "import_companies": "website_id import_id company_id before after aliases",
         "operators": "website_id user_id name email role",
         "users": "id email name role password_hash",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.erased import Identity
@@ -95,6 +95,7 @@ async def find_by_address(connection: AsyncConnection, text: str) -> list[Person
 
 
 async def _complete(connection: AsyncConnection, person: Person, addresses: Sequence[str]) -> None:
+    person.contact_ids |= await _merged_with(connection, person)
     rows = await connection.execute(
         select(contacts.c.crisp_people_id, contacts.c.email).where(
             contacts.c.website_id == person.website_id,
@@ -110,6 +111,21 @@ async def _complete(connection: AsyncConnection, person: Person, addresses: Sequ
     person.addresses = (held | set(addresses)) - person.shared
     person.spellings = {s for s in person.spellings if normal_address(s) not in person.shared}
     await _find_conversations(connection, person)
+
+
+async def _merged_with(connection: AsyncConnection, person: Person) -> set[str]:
+    """Contacts that somebody said are the same person (SPEC D6)."""
+    root, other = contacts.alias("root"), contacts.alias("other")
+    roots = select(func.coalesce(root.c.merged_into, root.c.id)).where(
+        root.c.website_id == person.website_id, root.c.id.in_(sorted(person.contact_ids))
+    )
+    rows = await connection.execute(
+        select(other.c.id).where(
+            other.c.website_id == person.website_id,
+            or_(other.c.id.in_(roots), other.c.merged_into.in_(roots)),
+        )
+    )
+    return set(rows.scalars())
 
 
 async def _addresses(

@@ -144,7 +144,8 @@ async def test_what_a_person_deleted_here_a_pull_does_not_bring_back(database_ur
     """SPEC I12."""
     async with connected(database_url) as site:
         await site.take(person("p"))
-        await site.execute(update(contacts).values(deleted_at=moment(1)))
+        hidden = {"hidden_at": moment(1), "deleted_at": moment(1)}
+        await site.execute(update(contacts).values(hidden))
         await site.take(person("p", at=2, email="p@a.example"))
         await site.take(person("p", at=3, direct=True, person={"nickname": "P"}))
         row = await site.contact("p")

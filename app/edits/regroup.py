@@ -1,0 +1,72 @@
+"""What belongs to some contacts or companies counts for another one, conversations included (SPEC D6)."""
+
+from __future__ import annotations
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.companies.groups import move_own, regroup_companies
+from app.companies.tables import contact_companies
+from app.contacts.groups import regroup_contacts
+from app.contacts.tables import contacts
+from app.conversations.tables import conversation_companies, conversations
+from app.edits.journal import Kind
+from app.matching.link import relink, touched_conversations
+
+
+async def regroup(
+    connection: AsyncConnection,
+    website_id: str,
+    kind: Kind,
+    family: set[str],
+    *,
+    counted: str,
+    counts: str,
+) -> None:
+    if kind == "company":
+        await regroup_companies(connection, website_id, family, counted, counts)
+        touched = await _conversations_of_companies(connection, website_id, (counted, counts))
+    else:
+        await move_own(
+            connection, contact_companies, "contact_id", website_id, family, counted, counts
+        )
+        await regroup_contacts(connection, website_id, family, counted, counts)
+        touched = await _conversations_of_contacts(
+            connection, website_id, {*family, counted, counts}
+        )
+    await relink(connection, website_id, touched)
+
+
+async def _conversations_of_contacts(
+    connection: AsyncConnection, website_id: str, ids: set[str]
+) -> set[str]:
+    people = await connection.execute(
+        select(contacts.c.crisp_people_id).where(
+            contacts.c.website_id == website_id,
+            contacts.c.id.in_(sorted(ids)),
+            contacts.c.crisp_people_id.is_not(None),
+        )
+    )
+    return await touched_conversations(
+        connection, website_id, contact_ids=ids, people_ids=people.scalars().all()
+    )
+
+
+async def _conversations_of_companies(
+    connection: AsyncConnection, website_id: str, ids: tuple[str, str]
+) -> set[str]:
+    """Those that belong to one of them, and those of their members."""
+    members = select(contact_companies.c.contact_id).where(
+        contact_companies.c.website_id == website_id, contact_companies.c.company_id.in_(ids)
+    )
+    linked = select(conversation_companies.c.conversation_id).where(
+        conversation_companies.c.website_id == website_id,
+        conversation_companies.c.company_id.in_(ids),
+    )
+    rows = await connection.execute(
+        select(conversations.c.id).where(
+            conversations.c.website_id == website_id,
+            or_(conversations.c.contact_id.in_(members), conversations.c.id.in_(linked)),
+        )
+    )
+    return set(rows.scalars())
