@@ -240,6 +240,7 @@ def _ascii_domain(domain: str) -> str | None:
         return lowered if lowered.isascii() and lowered.isprintable() else None
 
 
+@lru_cache(maxsize=16_384)
 def normal_company_name(name: str) -> str:
     """Compatibility form, case folded, spaces collapsed; long names end in a hash so that an index holds them."""
     folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -116,8 +116,15 @@ def _needs_name(row: Row, known: Known | None, rules: Rules) -> bool:
 
 def _set(fields: dict[str, list[Any]], known: Known | None, target: str, value: Any) -> None:
     old = known.at(target) if known is not None else None
+    if target == "phone" and old and value and _digits(old) == _digits(value):
+        return
     if not same(old, value):
         fields[target] = [_plain(old), _plain(value)]
+
+
+def _digits(phone: str) -> str:
+    """The same number is written in many ways."""
+    return "".join(c for c in phone if c in "+0123456789")
 
 
 def same(old: Any, new: Any) -> bool:

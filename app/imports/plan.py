@@ -31,7 +31,7 @@ from app.imports.tables import import_rows
 from app.imports.uploads import path_of
 from app.imports.work import Work
 
-CHUNK = 1000
+CHUNK = 2000
 PLAN_HOURS = 24
 """After that a plan is made anew: what it compared with is yesterday's."""
 _KEY = ("website_id", "import_id", "line")

@@ -17,6 +17,7 @@ from app.errors import NotFound, Refused
 from app.imports.columns import FIELDS, TYPES, ColumnMap
 from app.imports.diff import MODES
 from app.imports.downloads import SAMPLE, bad_rows_of
+from app.imports.export import contact_lines
 from app.imports.layout import ENCODINGS, SEPARATORS
 from app.imports.mappings import mapped_like, saved_mappings
 from app.imports.reader import read_head
@@ -63,6 +64,16 @@ async def show_list(page: Visit, status: int = 200, trouble: str = "") -> Respon
 @router.get("/imports/sample.csv")
 async def sample() -> Response:
     return Response(SAMPLE, media_type=_CSV, headers=_as_file("contacts-sample.csv"))
+
+
+@router.get("/imports/contacts.csv")
+async def export(request: Request) -> Response:
+    """All contacts, as a file that can be imported again."""
+    async with visit(request) as page:
+        website_id = page.website_id
+    lines = contact_lines(database_of(request), website_id)
+    headers = _as_file("contacts.csv")
+    return StreamingResponse(_with_mark(lines), media_type=_CSV, headers=headers)
 
 
 @router.get("/imports/{import_id}")
