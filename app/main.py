@@ -45,6 +45,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         app.state.preview = partial(_preview, db, settings)
         app.state.refresh = partial(_refresh, db, settings)
         app.state.public_url = settings.public_url
+        app.state.settings = settings
         app.state.hook_bell = _no_hook_bell
         app.state.uploads = Uploads(settings.uploads_folder, settings.import_max_mb)
         await check_at_start(db, settings)

@@ -16,7 +16,7 @@ from app.pages.cookies import read_cookie
 
 LOGIN = "/login"
 # What these do they do for strangers, or they prove who asks in a way of their own.
-OPEN = (LOGIN, "/plugin/settings", "/healthz", "/readyz", "/metrics")
+OPEN = (LOGIN, "/plugin/settings", "/plugin/callback", "/healthz", "/readyz", "/metrics")
 OPEN_BELOW = ("/static/", "/webhooks/", "/api/")
 FRAME = "/plugin/"
 _LONGEST_NEXT = 2_000

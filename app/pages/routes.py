@@ -11,6 +11,7 @@ from app.pages import (
     companies,
     contacts,
     conversations,
+    crisp_frame,
     event_actions,
     events,
     help_page,
@@ -25,6 +26,8 @@ from app.pages import (
     syncs,
     unmatched,
     view_actions,
+    website_setting_actions,
+    website_settings,
 )
 from app.pages.doors import KnownPeople
 from app.pages.frame import Frame
@@ -69,8 +72,12 @@ def install(app: FastAPI) -> None:
         search,
         help_page,
         login,
+        website_settings,
+        website_setting_actions,
     ):
         app.include_router(part.router, include_in_schema=False)
+    for router in (crisp_frame.open_door, crisp_frame.router, crisp_frame.changes):
+        app.include_router(router, include_in_schema=False)
     handle_errors(app)
 
 

@@ -9,6 +9,7 @@ from app.crisp.budget import Budget
 from app.crisp.client import Credential, CrispClient
 from app.db.session import Database
 from app.settings import Settings
+from app.websites.connect import own_plugin_id
 from app.websites.credential import read_credential
 
 
@@ -38,6 +39,16 @@ async def opened_client(db: Database, settings: Settings) -> AsyncIterator[Crisp
     client = await open_client(db, settings)
     try:
         yield client
+    finally:
+        await client.budget.give_back()
+        await client.close()
+
+
+async def check_credential(db: Database, settings: Settings, identifier: str, key: str) -> str:
+    """The id of the plugin whose credential it is. Raises what `CrispClient.get` raises."""
+    client = client_of(db, settings, Credential(identifier, key))
+    try:
+        return await own_plugin_id(client)
     finally:
         await client.budget.give_back()
         await client.close()

@@ -1,0 +1,232 @@
+"""`/settings/…` of a website: what is imported, the mapping, the connection, Crisp's form, the credential (SPEC C3, C6, H2, T2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.contacts.tables import contacts
+from app.conversations.tables import conversations, messages
+from app.doctor.findings import Finding
+from app.doctor.look import examine
+from app.pages import queries_syncs, queries_unmatched
+from app.pages.access import admin
+from app.pages.frame import Visit, database_of, open_frame, visit
+from app.pages.mapping_form import FIELD, read_lines
+from app.pages.parts import quota_now
+from app.pages.run_words import view_run
+from app.settings import Settings, get_settings
+from app.vault.seal import PLUGIN
+from app.vault.store import find_sealed
+from app.webhooks import hook_figures
+from app.webhooks.tables import hook_days
+from app.webhooks.wanted import EVENTS_TO_TICK
+from app.websites.credential import FIELDS, VARIABLES, of_environment, read_credential
+from app.websites.rules import require_website
+from app.websites.setup import addresses, install_link, read_scopes
+
+router = APIRouter(dependencies=[Depends(admin)])
+
+
+def settings_of(request: Request) -> Settings:
+    settings: Settings | None = getattr(request.app.state, "settings", None)
+    return settings or get_settings()
+
+
+@asynccontextmanager
+async def visit_anyhow(request: Request) -> AsyncIterator[Visit]:
+    """Also while no website is known: these pages are how one begins."""
+    async with database_of(request).read() as connection:
+        yield Visit(request, connection, await open_frame(connection, request))
+
+
+@router.get("/settings/website")
+async def preferences_page(request: Request) -> Response:
+    async with visit(request) as page:
+        context = await preferences_context(page)
+    return page.show("website_settings.html", **context)
+
+
+async def preferences_context(page: Visit, **told: Any) -> dict[str, Any]:
+    website = await require_website(page.connection, page.website_id)
+    people = await page.connection.scalar(
+        select(func.count())
+        .select_from(contacts)
+        .where(contacts.c.website_id == website.id, contacts.c.crisp_people_id.is_not(None))
+    )
+    since = page.frame.moments.local(website.import_since) if website.import_since else None
+    return {
+        "row": website,
+        "people": int(people or 0),
+        "depth_since": since.date().isoformat() if since else "",
+        "saved": "saved" in page.request.query_params,
+        "trouble": "",
+        **told,
+    }
+
+
+@router.get("/settings/mapping")
+async def mapping_page(request: Request) -> Response:
+    async with visit(request) as page:
+        context = await mapping_context(page)
+    return page.show("mapping.html", **context)
+
+
+async def mapping_context(page: Visit, **told: Any) -> dict[str, Any]:
+    website = await require_website(page.connection, page.website_id)
+    lines, example = await read_lines(page.connection, website.id, website.mapping)
+    saved = page.request.query_params.get("changed", "")
+    return {
+        "lines": lines,
+        "example": example,
+        "field": FIELD,
+        "changed": int(saved)
+        if saved.isascii() and saved.isdecimal() and len(saved) < 10
+        else None,
+        "trouble": "",
+        **told,
+    }
+
+
+@router.get("/settings/connection")
+async def connection_page(request: Request) -> Response:
+    return await show_connection(request)
+
+
+async def show_connection(
+    request: Request, *, live: bool = False, status: int = 200, trouble: str = ""
+) -> Response:
+    settings, quota = settings_of(request), await quota_now(request)
+    db = database_of(request)
+    async with visit_anyhow(request) as page:
+        website_id = page.frame.website.id if page.frame.website is not None else None
+    findings = await examine(db, settings, website_id, live=live)
+    plugin_id = (await read_credential(db, settings)).plugin_id
+    async with visit_anyhow(request) as page:
+        evidence = await _evidence(page) if website_id is not None else None
+    return page.show(
+        "connection.html",
+        status,
+        faults=[one for one in findings if one.is_fault],
+        meant=[one for one in findings if not one.is_fault],
+        causes=_by_question(findings),
+        live=live,
+        quota=quota,
+        evidence=evidence,
+        install=install_link(plugin_id),
+        trouble=trouble,
+    )
+
+
+_ABOUT = {
+    "contacts": {"people_off", "scope_missing", "credential_rejected", "run_failed", "waiting", "paused"},
+    "conversations": {"conversations_off", "run_failed", "quota_used_up", "waiting", "paused"},
+    "updates": {"hooks_not_arriving", "signature_failing", "no_signing_secret", "worker_not_running", "not_https"},
+}  # fmt: skip
+
+
+def _by_question(findings: list[Finding]) -> dict[str, list[Finding]]:
+    return {
+        question: [one for one in findings if one.cause in about]
+        for question, about in _ABOUT.items()
+    }
+
+
+async def _evidence(page: Visit) -> dict[str, Any]:
+    """What T2's three questions are answered with."""
+    connection, website_id, moments = page.connection, page.website_id, page.frame.moments
+    finished = await queries_syncs.last_finished(connection, website_id)
+    counted = {
+        name: await _count(connection, table, website_id)
+        for name, table in (("contacts", contacts), ("conversations", conversations), ("messages", messages))
+    }  # fmt: skip
+    return {
+        "last": view_run(finished, moments) if finished else None,
+        "live": [view_run(run, moments) for run in page.frame.runs if run.state != "done"][:1],
+        "reasons": await queries_unmatched.by_reason(connection, website_id),
+        "last_hook": await hook_figures.last_received(connection, website_id),
+        "hooks": await hook_figures.event_figures(connection, website_id),
+        "backlog": await hook_figures.backlog(connection, website_id),
+        **counted,
+    }
+
+
+async def _count(connection: AsyncConnection, table: Any, website_id: str) -> int:
+    query = select(func.count()).select_from(table).where(table.c.website_id == website_id)
+    return int(await connection.scalar(query.where(table.c.deleted_at.is_(None))) or 0)
+
+
+@router.get("/settings/disconnect")
+async def disconnect_page(request: Request) -> Response:
+    async with visit(request) as page:
+        context = await disconnect_context(page)
+    return page.show("disconnect.html", **context)
+
+
+async def disconnect_context(page: Visit, **told: Any) -> dict[str, Any]:
+    tables = {"contacts": contacts, "conversations": conversations, "messages": messages}
+    counts = {
+        name: await _count(page.connection, table, page.website_id)
+        for name, table in tables.items()
+    }
+    return {"counts": counts, "trouble": "", **told}
+
+
+@router.get("/settings/setup")
+async def setup_page(request: Request) -> Response:
+    settings = settings_of(request)
+    credential = await read_credential(database_of(request), settings)
+    async with visit_anyhow(request) as page:
+        scopes = await read_scopes(page.connection, credential.identifier)
+        events = await _events_seen(page.connection)
+    return page.show(
+        "setup.html",
+        addresses=addresses(settings.public_url),
+        secure=settings.public_url.startswith("https://"),
+        scopes=scopes,
+        events=[(event, events.get(event)) for event in EVENTS_TO_TICK],
+        install=install_link(credential.plugin_id),
+    )
+
+
+async def _events_seen(connection: AsyncConnection) -> dict[str, Any]:
+    """When each event last arrived, of whichever website."""
+    last = func.max(hook_days.c.last_received_at, type_=hook_days.c.last_received_at.type)
+    rows = await connection.execute(
+        select(hook_days.c.event, last.label("last")).group_by(hook_days.c.event)
+    )
+    return {row.event: row.last for row in rows}
+
+
+@router.get("/settings/credential")
+async def credential_page(request: Request) -> Response:
+    return await show_credential(request)
+
+
+async def show_credential(request: Request, status: int = 200, trouble: str = "") -> Response:
+    settings = settings_of(request)
+    credential = await read_credential(database_of(request), settings)
+    async with visit_anyhow(request) as page:
+        stored = await find_sealed(page.connection, PLUGIN)
+    told = of_environment(settings)
+    fields = [
+        {
+            "name": field,
+            "variable": VARIABLES[field] if field in told else "",
+            "stored_at": stored[field].stored_at if field in stored else None,
+            "unreadable": field in credential.unreadable,
+        }
+        for field in FIELDS
+    ]
+    return page.show(
+        "credential.html",
+        status,
+        fields=fields,
+        trouble=trouble or ("" if credential.trouble is None else credential.trouble),
+        saved="saved" in request.query_params,
+    )
