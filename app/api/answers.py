@@ -1,4 +1,4 @@
-"""Answers with an ETag: who has the same already gets 304, who changes something says what it saw."""
+"""Answers with an ETag: who has the same already gets 304."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ from collections.abc import Mapping
 
 from fastapi import Request, Response
 from pydantic import BaseModel
-
-from app.errors import CrispsyncError
-
-
-class Changed(CrispsyncError):
-    """It is not what the caller saw any more."""
-
-    http_status = 412
-    exit_code = 2
 
 
 def answer(
@@ -30,13 +21,6 @@ def answer(
     if request.method == "GET" and _names(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=given)
     return Response(body, status, given, media_type="application/json")
-
-
-def require_unchanged(request: Request, told: BaseModel) -> None:
-    """What If-Match names must still be so. Raises Changed."""
-    asked = request.headers.get("if-match")
-    if asked is not None and not _names(asked, _tag(told.model_dump_json().encode())):
-        raise Changed("It was changed since you read it: read it again, then decide again.")
 
 
 def _tag(body: bytes) -> str:

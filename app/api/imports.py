@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.actors import Actor
 from app.api.answers import answer
-from app.api.caller import Asked, Caller, Db, chosen
+from app.api.caller import Asked, Caller, Db, chosen, member
 from app.api.finding import website_with
 from app.api.paging import CursorText, Limit, Page, page_of
 from app.api.problems import errors
 from app.db.keyset import Order
+from app.imports.steps import ask_undo
 from app.imports.tables import imports
 from app.published.shapes import Id, Moment, Shape, WebsiteId
 
@@ -29,6 +32,9 @@ class Import(Shape):
     website_id: WebsiteId
     state: str = Field(examples=["done"])
     mode: str = Field(examples=["merge"])
+    file_name: str = Field(examples=["contacts.csv"])
+    created_by: str
+    error: str | None
     counts: dict[str, Any]
     created_at: Moment
     finished_at: Moment | None
@@ -61,10 +67,26 @@ async def list_imports(
     return answer(request, ImportPage(data=data, next_cursor=following))
 
 
+async def _load(connection: AsyncConnection, actor: Actor, import_id: str) -> Import:
+    website_id = await website_with(connection, actor, imports, import_id, "import")
+    query = select(*_SHOWN).where(_i.website_id == website_id, _i.id == import_id)
+    return Import(**(await connection.execute(query)).one()._asdict())
+
+
 @router.get("/{import_id}", operation_id="getImport", response_model=Import, responses=errors(404))
 async def get_import(request: Request, db: Db, actor: Caller, import_id: str) -> Response:
     async with db.read() as connection:
-        website_id = await website_with(connection, actor, imports, import_id, "import")
-        query = select(*_SHOWN).where(_i.website_id == website_id, _i.id == import_id)
-        row = (await connection.execute(query)).one()
-    return answer(request, Import(**row._asdict()))
+        return answer(request, await _load(connection, actor, import_id))
+
+
+@router.post(
+    "/{import_id}/undo", operation_id="undoImport", status_code=202, response_model=Import,
+    responses=errors(404, 409), dependencies=[Depends(member)],
+)  # fmt: skip
+async def undo_import(request: Request, db: Db, actor: Caller, import_id: str) -> Response:
+    """Take back what this import changed; what others changed since stays."""
+    async with db.read() as connection:
+        found = await _load(connection, actor, import_id)
+    await ask_undo(db, found.website_id, found.id, actor)
+    async with db.read() as connection:
+        return answer(request, await _load(connection, actor, import_id), 202)

@@ -5,11 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from app import clock
 from app.accounts.replies import KEPT, api_replies
 from app.api.rates import Rates
+from app.imports.tables import imports
 from app.sync.tables import sync_runs
 from tests.api.conftest import OTHER, Api, small_app, some_rows
 from tests.ingesting import WEBSITE
@@ -211,3 +212,20 @@ async def test_case_091_what_a_token_does_not_see_is_not_there(api: Api) -> None
                 assert elsewhere.status_code == (200 if path == "/websites" else 404), path
                 assert OTHER not in elsewhere.text
     assert crawled >= 12
+
+
+async def test_an_import_is_listed_and_undone(api: Api) -> None:
+    row: dict[str, Any] = {
+        "website_id": WEBSITE, "id": "imp-1", "state": "done", "mode": "merge", "counts": {"rows": 2},
+        "created_at": clock.now(), "created_by": "Mira", "file_name": "people.csv", "file_size": 10,
+        "layout": {}, "columns": [], "options": {}, "checkpoint": {}, "lease_epoch": 0,
+        "lease_until_ms": 0,
+    }  # fmt: skip
+    await api.here.execute(insert(imports).values(row))
+    (told,) = await api.data("viewer", "/imports")
+    assert (told["file_name"], told["counts"]) == ("people.csv", {"rows": 2})
+    is_problem(await api.ask("viewer", "POST", "/imports/imp-1/undo"), 403)
+    undone = await api.ask("member", "POST", "/imports/imp-1/undo")
+    assert (undone.status_code, undone.json()["state"]) == (202, "undoing")
+    assert (await api.get("viewer", "/imports/imp-1")).json()["state"] == "undoing"
+    assert (await api.ask("member", "POST", "/imports/imp-1/undo")).status_code in {409, 422}
