@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor
 from app.api.answers import answer
-from app.api.caller import Asked, Caller, Db, admin, chosen
+from app.api.caller import Asked, Caller, Db, admin, chosen, noted
 from app.api.finding import website_with
 from app.api.paging import CursorText, Limit, Page, page_of
 from app.api.problems import errors
@@ -28,6 +28,9 @@ FAILURE_ORDERS: Mapping[str, Order] = {
 }
 Kind = Literal["full", "incremental", "backfill", "audit"]
 State = Literal["queued", "running", "paused", "done", "partial", "failed", "cancelled"]
+
+
+_DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 
 
 class Sync(Shape):
@@ -128,6 +131,7 @@ async def start_sync(
         window_from=wanted.window_from,
         window_to=wanted.window_to,
     )
+    await noted(db, actor, "sync.started", website_id, ("sync", run_id), {"kind": wanted.kind})
     await request.app.state.whole.state.ring()
     async with db.read() as connection:
         run = await _load(connection, actor, run_id)
@@ -183,5 +187,6 @@ async def change_sync(
         await request.app.state.whole.state.ring()
     else:
         await runs.ask(db, run.website_id, run.id, what)
+    await noted(db, actor, f"sync.{_DONE[what]}", run.website_id, ("sync", run.id))
     async with db.read() as connection:
         return answer(request, await _load(connection, actor, sync_id))

@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 
 from app import clock
 from app.accounts.replies import KEPT, api_replies
+from app.accounts.tables import audit_log
 from app.api.rates import Rates
 from app.imports.tables import imports
 from app.sync.tables import sync_runs
@@ -108,6 +109,10 @@ async def test_a_sync_is_started_watched_and_stopped(api: Api) -> None:
     assert [row["id"] for row in await api.data("viewer", "/syncs")] == [run["id"]]
     assert (await api.get("viewer", f"{path}/failures")).json()["data"] == []
     assert api.whole.state.rung == ["runs", "runs", "runs"]
+    log = await api.here.rows(select(audit_log.c.action, audit_log.c.subject_id))
+    assert {(row.action, row.subject_id) for row in log if row.action.startswith("sync.")} == {
+        (f"sync.{what}", run["id"]) for what in ("started", "paused", "resumed", "cancelled")
+    }
     backfill = {"kind": "backfill", "window_from": "2026-03-01T00:00:00Z"}
     assert "two dates" in is_problem(await api.ask("admin", "POST", "/syncs", json=backfill), 422)
 
