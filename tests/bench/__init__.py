@@ -12,6 +12,7 @@ part of `make test`: they take minutes, and on a busy machine their times are no
     test_intake.py     hooks taken a second and how long the slowest wait; the memory of large bodies
     test_apply.py      hooks applied a second from a full inbox
     test_delay.py      how long from a hook's arrival to the page that shows it
+    test_pages.py      how quickly each page and search answers on 2,000,000 messages
     test_words.py      what keeping the words for the search costs a full pull
     test_kills.py      kill -9, thirty times in one import: the rows afterwards and what was asked twice
 
