@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from app.accounts.actors import Actor
 from app.api.app import mount_api
 from app.db.session import Database, open_database
+from app.insights.business_hours import read_hours
 from app.jobs import no_bell, ring_redis
 from app.pages.parts import Uploads
 from app.pages.routes import install
@@ -34,7 +35,8 @@ def create() -> FastAPI:
 
 
 def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAPI:
-    """`alongside` runs as long as the app does, as the embedded worker."""
+    """`alongside` runs as long as the app does, as the embedded worker. Raises Refused."""
+    read_hours(settings.business_hours, "UTC")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -44,6 +46,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         app.state.quota = partial(_quota, db, settings)
         app.state.preview = partial(_preview, db, settings)
         app.state.refresh = partial(_refresh, db, settings)
+        app.state.business_hours = settings.business_hours
         app.state.public_url = settings.public_url
         app.state.settings = settings
         app.state.hook_bell = _no_hook_bell

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """Of the day's requests, for looking whether what is stored is right; 0: only when asked for (SPEC S8)."""
     metrics_token: SecretStr | None = None
     """Who sends it as a bearer token may read /metrics; without one only this machine may."""
+    business_hours: str = "mon-fri 09:00-17:00"
+    """When the team works, in each website's time zone: figures tell waits within them too (SPEC V8)."""
     lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
     uploads_folder: Path = Path("data/uploads")

@@ -15,6 +15,7 @@ from app.api import (
     events,
     exports,
     imports,
+    insights,
     messages,
     syncs,
     unmatched,
@@ -45,6 +46,7 @@ _TAGS = (
     ("imports", "CSV files of contacts."),
     ("events", "Web hooks received from Crisp."),
     ("exports", "Whole lists as files."),
+    ("insights", "Figures by contact, company, operator or week."),
 )
 _PARTS = (
     websites,
@@ -58,6 +60,7 @@ _PARTS = (
     imports,
     events,
     exports,
+    insights,
 )
 
 

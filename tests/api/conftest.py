@@ -66,6 +66,7 @@ class Api:
 def small_app(db: Database, per_minute: int = 100_000) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.state.db, app.state.rung = db, []
+    app.state.business_hours = "mon-fri 09:00-17:00"
 
     async def actor_of_token(_db: Database, token: str) -> Actor | None:
         return actor_named(token)

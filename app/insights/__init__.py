@@ -1,0 +1,1 @@
+"""Figures for customer success, from what is stored (docs/insights.md)."""

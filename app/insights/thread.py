@@ -1,0 +1,97 @@
+"""The figures of one conversation, from its thread (SPEC V8). Pure; docs/insights.md says it in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from app.insights.business_hours import BusinessHours
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message; `state` is set where it is Crisp's note that the state changed."""
+
+    at: datetime
+    direction: str
+    automated: bool = False
+    by: str | None = None
+    state: str | None = None
+
+    @property
+    def is_human(self) -> bool:
+        return self.direction != "internal" and not self.automated
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The same span in calendar time and in business hours."""
+
+    seconds: int
+    business_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadFigures:
+    first_inbound_at: datetime | None = None
+    first_response: Span | None = None
+    responder: str | None = None
+    resolution: Span | None = None
+    reopenings: int = 0
+    waiting_since: datetime | None = None
+    last_contact_at: datetime | None = None
+
+
+def figures_of(said: Sequence[Said], status: str | None, hours: BusinessHours) -> ThreadFigures:
+    """`said` in any order. `status` is the state now; None when figures of a past moment are wanted:
+    then the last change of state in the thread tells.
+    """
+    ordered = sorted(said, key=lambda one: one.at)
+    human = [one for one in ordered if one.is_human]
+    changes = [one for one in ordered if one.state is not None]
+    asked = next((one for one in human if one.direction == "inbound"), None)
+    answer = _answer(human, asked)
+    closed = [one.at for one in changes if one.state == "resolved"]
+    state = status or (changes[-1].state if changes else None)
+    return ThreadFigures(
+        first_inbound_at=asked.at if asked else None,
+        first_response=_span(hours, asked, answer.at if answer else None),
+        responder=answer.by if answer else None,
+        resolution=_span(hours, asked, closed[-1] if closed else None),
+        reopenings=_reopenings([one.state for one in changes], status),
+        waiting_since=_waiting_since(human) if state != "resolved" else None,
+        last_contact_at=human[-1].at if human else None,
+    )
+
+
+def _answer(human: Sequence[Said], asked: Said | None) -> Said | None:
+    """What a person of the team wrote before the customer did answers nothing."""
+    if asked is None:
+        return None
+    after = human[human.index(asked) + 1 :]
+    return next((one for one in after if one.direction == "outbound"), None)
+
+
+def _span(hours: BusinessHours, asked: Said | None, end: datetime | None) -> Span | None:
+    if asked is None or end is None or end < asked.at:
+        return None
+    calendar = round(end.timestamp() - asked.at.timestamp())
+    return Span(calendar, hours.seconds(asked.at, end))
+
+
+def _reopenings(states: Sequence[str | None], status: str | None) -> int:
+    """From resolved to anything else; the last one may not stand in the thread yet."""
+    path = [*states, status] if status is not None else list(states)
+    return sum(a == "resolved" and b != "resolved" for a, b in pairwise(path))
+
+
+def _waiting_since(human: Sequence[Said]) -> datetime | None:
+    """The first of the messages to which nobody has answered."""
+    since = None
+    for one in reversed(human):
+        if one.direction != "inbound":
+            break
+        since = one.at
+    return since

@@ -1,0 +1,135 @@
+"""Threads worked out by hand (SPEC V8, docs/insights.md). Paris; Monday to Friday, 9 to 17."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.errors import Refused
+from app.insights.business_hours import DEFAULT, read_hours
+from app.insights.thread import Said, Span, figures_of
+
+PARIS = ZoneInfo("Europe/Paris")
+HOURS = read_hours(DEFAULT, "Europe/Paris")
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+
+
+def at(text: str) -> datetime:
+    """Paris time; 2026-03-02 is a Monday."""
+    return datetime.fromisoformat(text).replace(tzinfo=PARIS)
+
+
+def asks(moment: str) -> Said:
+    return Said(at(moment), "inbound")
+
+
+def answers(moment: str, by: str = "Ana") -> Said:
+    return Said(at(moment), "outbound", by=by)
+
+
+def bot(moment: str) -> Said:
+    return Said(at(moment), "outbound", automated=True)
+
+
+def state(moment: str, name: str) -> Said:
+    return Said(at(moment), "internal", state=name)
+
+
+def note(moment: str) -> Said:
+    return Said(at(moment), "internal", by="Ana")
+
+
+def test_an_ordinary_thread() -> None:
+    said = [
+        asks("2026-03-02T10:00"), answers("2026-03-02T10:20"), state("2026-03-02T11:00", "resolved")
+    ]  # fmt: skip
+    found = figures_of(said, "resolved", HOURS)
+    assert found.first_response == Span(20 * MINUTE, 20 * MINUTE)
+    assert found.resolution == Span(HOUR, HOUR)
+    assert (found.responder, found.reopenings, found.waiting_since) == ("Ana", 0, None)
+    assert found.last_contact_at == at("2026-03-02T10:20")
+
+
+def test_a_bot_and_a_note_are_no_answer() -> None:
+    said = [asks("2026-03-02T10:00"), bot("2026-03-02T10:00:05"), note("2026-03-02T10:05")]
+    found = figures_of(said, "unresolved", HOURS)
+    assert found.first_response is None
+    assert found.waiting_since == at("2026-03-02T10:00"), "the bot's answer ends no wait"
+    later = figures_of([*said, answers("2026-03-02T10:30", "Bo")], "unresolved", HOURS)
+    assert (later.first_response, later.responder) == (Span(1800, 1800), "Bo")
+    assert later.waiting_since is None
+
+
+def test_the_team_wrote_first() -> None:
+    said = [
+        answers("2026-03-02T09:00"),
+        asks("2026-03-02T12:00"),
+        answers("2026-03-02T12:10", "Bo"),
+    ]
+    found = figures_of(said, "pending", HOURS)
+    assert found.first_inbound_at == at("2026-03-02T12:00")
+    assert (found.first_response, found.responder) == (Span(600, 600), "Bo")
+    unanswered = figures_of([answers("2026-03-02T09:00")], "pending", HOURS)
+    assert (unanswered.first_inbound_at, unanswered.first_response) == (None, None)
+    assert unanswered.waiting_since is None
+
+
+def test_reopened_and_resolved_again() -> None:
+    said = [
+        asks("2026-03-02T10:00"), answers("2026-03-02T10:30"), state("2026-03-02T11:00", "resolved"),
+        asks("2026-03-03T10:00"), state("2026-03-03T10:00", "unresolved"),
+        answers("2026-03-03T11:00"), state("2026-03-03T12:00", "resolved"),
+    ]  # fmt: skip
+    found = figures_of(said, "resolved", HOURS)
+    assert found.reopenings == 1
+    assert found.resolution == Span(26 * HOUR, 6 * HOUR + 1 * HOUR + 3 * HOUR)
+    again = figures_of(said, "pending", HOURS)
+    assert again.reopenings == 2, "the state of now counts, though the thread does not tell it yet"
+
+
+def test_night_and_weekend() -> None:
+    friday_evening = [asks("2026-03-06T18:00"), answers("2026-03-09T09:10")]
+    found = figures_of(friday_evening, "pending", HOURS)
+    assert found.first_response == Span(63 * HOUR + 10 * MINUTE, 10 * MINUTE)
+    over_night = [asks("2026-03-02T16:30"), answers("2026-03-03T09:30")]
+    assert figures_of(over_night, "pending", HOURS).first_response == Span(17 * HOUR, HOUR)
+    on_sunday = [asks("2026-03-08T10:00"), answers("2026-03-08T11:00")]
+    assert figures_of(on_sunday, "pending", HOURS).first_response == Span(HOUR, 0)
+
+
+def test_case_052_the_day_the_clocks_change() -> None:
+    """On Sunday 29 March 2026 Paris has 23 hours, on 25 October 25."""
+    sundays = read_hours("sun-sun 0:00-24:00", "Europe/Paris")
+    day = [asks("2026-03-29T00:00"), answers("2026-03-30T00:00")]
+    assert figures_of(day, None, sundays).first_response == Span(23 * HOUR, 23 * HOUR)
+    day = [asks("2026-10-25T00:00"), answers("2026-10-26T00:00")]
+    assert figures_of(day, None, sundays).first_response == Span(25 * HOUR, 25 * HOUR)
+    weekend = [asks("2026-03-27T16:00"), answers("2026-03-30T10:00")]
+    assert figures_of(weekend, None, HOURS).first_response == Span(65 * HOUR, 2 * HOUR)
+
+
+def test_waiting_begins_with_the_first_unanswered_message() -> None:
+    said = [
+        asks("2026-03-02T09:00"), answers("2026-03-02T09:10"), asks("2026-03-02T10:00"),
+        asks("2026-03-02T11:00"),
+    ]  # fmt: skip
+    assert figures_of(said, "unresolved", HOURS).waiting_since == at("2026-03-02T10:00")
+    assert figures_of(said, "resolved", HOURS).waiting_since is None
+    assert figures_of(said, None, HOURS).waiting_since == at("2026-03-02T10:00")
+    closed = [*said, state("2026-03-02T12:00", "resolved")]
+    assert figures_of(closed, None, HOURS).waiting_since is None, "as the thread told last"
+
+
+def test_nothing_said() -> None:
+    found = figures_of([], "pending", HOURS)
+    assert (found.first_response, found.waiting_since, found.reopenings) == (None, None, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9-17", "mon-fri 17:00-09:00", "mon-fri 09:00-24:01", "moo-fri 09:00-17:00"]
+)
+def test_hours_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(Refused, match="BUSINESS_HOURS"):
+        read_hours(text, "UTC")
