@@ -40,7 +40,7 @@ def link_contacts(*, whole: bool) -> Any:
 
     This and the next two return the ids of the conversations whose link changed.
     """
-    found = matches(WEBSITE, _scope(whole=whole)).subquery("found")
+    found = matches(WEBSITE, _scope(whole=whole), whole=whole).subquery("found")
     pairs = {
         "contact_id": found.c.contact_id,
         "match_rule": found.c.rule,
