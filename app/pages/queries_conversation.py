@@ -13,6 +13,7 @@ from app.companies.tables import companies, contact_companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations, link_decisions, messages
 from app.db.keyset import Cursor, KeyPage, Order, fetch_page
+from app.pages.queries_conversations import FIRST_WORDS
 from app.pages.rows import AnyRow
 
 PAGE_OF_THREAD = 200
@@ -36,6 +37,7 @@ async def get_conversation(
         select(
             *shown,
             *(contacts.c[name].label(f"contact_{name}") for name in _CONTACT),
+            FIRST_WORDS,
             rival.c.name.label("rival_name"),
             rival.c.email.label("rival_email"),
             exists()

@@ -62,7 +62,7 @@ class ConversationList:
     companies: Mapping[str, list[AnyRow]]
 
 
-_FIRST_WORDS = case(
+FIRST_WORDS = case(
     (
         and_(conversations.c.subject.is_(None), conversations.c.last_message.is_(None)),
         select(func.substr(messages.c.body, 1, 200))
@@ -89,7 +89,7 @@ def rows_of(website_id: str, *extra: ColumnElement[Any]) -> AnySelect:
             c.id, c.status, c.subject, c.last_message, c.origin, c.assigned_to,
             c.nickname, c.email, c.contact_id, c.unmatched_reason, c.message_count, c.rating,
             c.crisp_created_at, c.crisp_updated_at, c.last_message_at, c.messages_due,
-            _FIRST_WORDS, contacts.c.name.label("contact_name"), contacts.c.email.label("contact_email"),
+            FIRST_WORDS, contacts.c.name.label("contact_name"), contacts.c.email.label("contact_email"),
             *extra,
         )
         .select_from(
