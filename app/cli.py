@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import click
 
+from app.commands.account_verbs import keys, token, user
+
 Command: TypeAlias = Callable[..., None]
 
 website_option = click.option("--website", "website_id", help="Crisp's website id; default: all.")
@@ -245,17 +247,9 @@ def _filter_of(website_id: str | None, **asked: Any) -> Any:
     return commands.filter_of(website=website_id, **asked)
 
 
-@main.group()
-def keys() -> None:
-    """The keys that seal credentials and tokens in the database."""
-
-
-@keys.command("rotate")
-def rotate_keys() -> None:
-    """Seal everything with the first SECRET_KEY; run again, it goes on where it stopped."""
-    from app.commands import keys as commands
-
-    sys.exit(commands.rotate())
+main.add_command(user)
+main.add_command(token)
+main.add_command(keys)
 
 
 @main.command()

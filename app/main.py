@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from app.accounts.actors import Actor
+from app.accounts.tokens import actor_of_token
 from app.api.app import mount_api
 from app.db.session import Database, open_database
 from app.insights.business_hours import read_hours
@@ -66,13 +67,9 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
     )
     app.router.routes.extend(hook_routes())
     install_probes(app, settings)
-    mount_api(app, _actor_of_token, settings.api_requests_per_minute)
+    mount_api(app, actor_of_token, settings.api_requests_per_minute)
     install(app)
     return app
-
-
-async def _actor_of_token(_db: Database, _token: str) -> Actor | None:
-    return None
 
 
 def _no_hook_bell() -> None:

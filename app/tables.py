@@ -5,10 +5,13 @@ from __future__ import annotations
 from app.accounts.replies import api_replies
 from app.accounts.saved_views import saved_views
 from app.accounts.tables import (
+    api_tokens,
     audit_log,
     known_browsers,
     login_tries,
+    password_links,
     sessions,
+    token_grants,
     users,
     website_grants,
 )
@@ -34,6 +37,7 @@ from app.websites.tables import websites
 
 __all__ = [
     "api_replies",
+    "api_tokens",
     "audit_findings",
     "audit_log",
     "change_batches",
@@ -60,6 +64,7 @@ __all__ = [
     "messages",
     "metadata",
     "operators",
+    "password_links",
     "quota_pauses",
     "quota_usage",
     "saved_views",
@@ -68,6 +73,7 @@ __all__ = [
     "sessions",
     "sync_failures",
     "sync_runs",
+    "token_grants",
     "turns",
     "users",
     "website_grants",

@@ -29,6 +29,8 @@ NOT_PER_WEBSITE = {
     "api_replies": "an idempotency key belongs to an API token, which may see several websites",
     "sessions": "a login is not about one website; website_id is set for Crisp's frame only",
     "login_tries": "nobody is known before the password was right",
+    "password_links": "they belong to a user",
+    "api_tokens": "a token may see several websites",
     "known_browsers": "a browser is known for a user, whatever websites that one sees",
     "audit_log": "users and tokens of the whole deployment are changed too; website_id may be null",
 }

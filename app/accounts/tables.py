@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.db.base import Json, UtcDateTime, plain_table, website_table
+from app.db.base import Flag, Json, UtcDateTime, plain_table, website_table
 
 audit_log = plain_table(
     "audit_log",
@@ -32,6 +32,7 @@ audit_log = plain_table(
     Column("request_id", Text),
     PrimaryKeyConstraint("id"),
     Index(None, "website_id", "at", "id"),
+    Index(None, "at", "id"),
     Index(None, "subject_kind", "subject_id"),
 )
 
@@ -102,4 +103,45 @@ known_browsers = plain_table(
     PrimaryKeyConstraint("user_id", "browser_hash"),
     ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
     Index(None, "seen_at"),
+)
+
+# Links that set a password once: an invitation, or a reset. Used ones are deleted.
+password_links = plain_table(
+    "password_links",
+    Column("token_hash", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("token_hash"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+    Index(None, "user_id"),
+    Index(None, "expires_at"),
+)
+
+api_tokens = plain_table(
+    "api_tokens",
+    Column("id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    # The first letters, to recognise it by; the whole is shown once and kept nowhere.
+    Column("prefix", Text, nullable=False),
+    Column("token_hash", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("every_website", Flag, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("token_hash"),
+    CheckConstraint("scope IN ('read', 'write')", name="scope"),
+)
+
+# Which websites a token sees, when not every one.
+token_grants = website_table(
+    "token_grants",
+    Column("token_id", Text, nullable=False),
+    PrimaryKeyConstraint("website_id", "token_id"),
+    ForeignKeyConstraint(["website_id"], ["websites.id"], ondelete="CASCADE"),
+    Index(None, "token_id"),
 )

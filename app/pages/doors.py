@@ -14,9 +14,17 @@ from app.db.session import Database
 from app.errors import CrispsyncError, DatabaseAway
 from app.pages.cookies import read_cookie
 
-LOGIN = "/login"
+LOGIN, WELCOME = "/login", "/welcome"
 # What these do they do for strangers, or they prove who asks in a way of their own.
-OPEN = (LOGIN, "/plugin/settings", "/plugin/callback", "/healthz", "/readyz", "/metrics")
+OPEN = (
+    LOGIN,
+    WELCOME,
+    "/plugin/settings",
+    "/plugin/callback",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+)
 OPEN_BELOW = ("/static/", "/webhooks/", "/api/")
 FRAME = "/plugin/"
 _LONGEST_NEXT = 2_000
@@ -95,6 +103,6 @@ def safe_next(wanted: str) -> str:
     if not plain or not wanted.startswith("/") or wanted.startswith("//"):
         return "/"
     parts = urlsplit(wanted)
-    if parts.scheme or parts.netloc or parts.path in {LOGIN, "/logout"}:
+    if parts.scheme or parts.netloc or parts.path in {LOGIN, WELCOME, "/logout"}:
         return "/"
     return wanted

@@ -102,6 +102,13 @@ async def visit(request: Request) -> AsyncIterator[Visit]:
         yield Visit(request, connection, frame)
 
 
+@asynccontextmanager
+async def look_in(request: Request) -> AsyncIterator[Visit]:
+    """As `visit`, for pages that also make sense when no website is connected or granted yet."""
+    async with database_of(request).read() as connection:
+        yield Visit(request, connection, await open_frame(connection, request))
+
+
 async def open_frame(connection: AsyncConnection, request: Request) -> Frame:
     session = session_of(request)
     if session is None:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
 from app.pages import (
+    audit_log,
     companies,
     contacts,
     conversations,
@@ -22,12 +23,16 @@ from app.pages import (
     overview,
     refresh_actions,
     search,
+    settings_page,
     sync_actions,
     syncs,
+    team,
+    token_pages,
     unmatched,
     view_actions,
     website_setting_actions,
     website_settings,
+    welcome,
 )
 from app.pages.doors import KnownPeople
 from app.pages.frame import Frame
@@ -76,7 +81,19 @@ def install(app: FastAPI) -> None:
         website_setting_actions,
     ):
         app.include_router(part.router, include_in_schema=False)
-    for router in (crisp_frame.open_door, crisp_frame.router, crisp_frame.changes):
+    for router in (
+        settings_page.router,
+        settings_page.changes,
+        team.router,
+        team.changes,
+        token_pages.router,
+        token_pages.changes,
+        audit_log.router,
+        welcome.router,
+        crisp_frame.open_door,
+        crisp_frame.router,
+        crisp_frame.changes,
+    ):
         app.include_router(router, include_in_schema=False)
     handle_errors(app)
 
