@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.accounts.actors import SYSTEM, Actor
 from app.accounts.audit import audit
+from app.accounts.sessions import end_frame_sessions
 from app.crisp import quota
 from app.crisp.budget import Purpose
 from app.crisp.client import Answer, CrispClient
@@ -197,6 +198,7 @@ async def disconnect(db: Database, website_id: str, *, erase: bool, actor: Actor
             .where(websites.c.id == website_id)
             .values(status="disconnected", generation=websites.c.generation + 1)
         )
+        await end_frame_sessions(connection, website_id)
 
     await db.transact(work)
 
@@ -225,3 +227,4 @@ async def mark_uninstalled(
             attention="The plugin was uninstalled in Crisp; the data is kept and no longer updated.",
         )
     )
+    await end_frame_sessions(connection, website_id)

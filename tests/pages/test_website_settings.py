@@ -21,6 +21,7 @@ from app.main import create_app
 from app.pages.crisp_frame import CRISP_APP
 from app.pages.rendering import HERE
 from app.settings import Settings
+from app.websites.connect import disconnect
 from app.websites.credential import read_credential
 from app.websites.tables import websites
 from tests.fixtures.people import log_in_as
@@ -238,6 +239,8 @@ async def test_case_093_the_token_becomes_a_session_and_leaves_the_address(
         forged = await site.web.post("/plugin/website", data={"import_people": "1"})
         assert forged.status_code == 403, "without the form's token nothing changes"
         assert (await site.post("/plugin/website", time_zone="Mars/X")).status_code == 422
+        await disconnect(site.crisp.db, main.website_id, erase=False)
+        assert (await site.web.get("/plugin/website")).status_code == 401, "its sessions ended"
 
 
 async def test_case_091_a_framed_session_may_do_nothing_else(sqlite_url: str) -> None:
