@@ -50,7 +50,8 @@ async def list_companies(
     """`q`: words of names. `domain`: any domain of the company, exactly."""
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
-        query = has_words(select(_c.id).where(_c.website_id == website_id), _c.search, q)
+        live = select(_c.id).where(_c.website_id == website_id, _c.deleted_at.is_(None))
+        query = has_words(live, _c.search, q)
         if domain is not None:
             a = company_aliases.c
             same = (a.website_id == _c.website_id, a.company_id == _c.id, a.kind == "domain")

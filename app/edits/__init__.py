@@ -5,5 +5,7 @@ id and the `Actor` who does it, asks for the role member, takes the website's lo
 below write the rows, links again what that touches, and notes it in the audit log. It raises Refused,
 NotFound or Conflict with one sentence, and then nothing is written. Ids of another website are not found.
 
-    merges.py      merge_contacts, merge_companies, unmerge, merge_of
+    merges.py    merge_contacts, merge_companies, unmerge
+    hiding.py    hide (deletes, one or many), show (restores)
+    links.py     decide_link (pin or deny), take_link_back
 """

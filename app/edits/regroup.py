@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,16 +27,22 @@ async def regroup(
 ) -> None:
     if kind == "company":
         await regroup_companies(connection, website_id, family, counted, counts)
-        touched = await _conversations_of_companies(connection, website_id, (counted, counts))
+        ids = [counted, counts]
     else:
         await move_own(
             connection, contact_companies, "contact_id", website_id, family, counted, counts
         )
         await regroup_contacts(connection, website_id, family, counted, counts)
-        touched = await _conversations_of_contacts(
-            connection, website_id, {*family, counted, counts}
-        )
-    await relink(connection, website_id, touched)
+        ids = [*family, counted, counts]
+    await relink_owned(connection, website_id, kind, ids)
+
+
+async def relink_owned(
+    connection: AsyncConnection, website_id: str, kind: Kind, ids: Collection[str]
+) -> None:
+    """Link again what belongs to these contacts or companies, or could."""
+    find = _conversations_of_contacts if kind == "contact" else _conversations_of_companies
+    await relink(connection, website_id, await find(connection, website_id, set(ids)))
 
 
 async def _conversations_of_contacts(
@@ -53,7 +61,7 @@ async def _conversations_of_contacts(
 
 
 async def _conversations_of_companies(
-    connection: AsyncConnection, website_id: str, ids: tuple[str, str]
+    connection: AsyncConnection, website_id: str, ids: set[str]
 ) -> set[str]:
     """Those that belong to one of them, and those of their members."""
     members = select(contact_companies.c.contact_id).where(

@@ -18,6 +18,7 @@ from app.pages.facts import sourced, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_listing
+from app.pages.queries_merges import merges_of
 from app.pages.wording import contact_name
 from app.sync.refresh_now import cost_of_contact
 
@@ -83,6 +84,7 @@ async def _context(page: Visit, contact_id: str) -> dict[str, Any]:
     )
     ids = [row.id for row in shown.rows]
     return {
+        "merged": await merges_of(connection, website_id, "contact", contact_id),
         "addresses": await queries.addresses_of(connection, website_id, contact_id),
         "memberships": await queries_conversation.memberships(connection, website_id, contact_id),
         "figures": await queries_figures.figures(

@@ -64,7 +64,7 @@ def chosen_values(chosen: Mapping[str, str]) -> dict[str, frozenset[str]]:
 
 
 def _narrowed(query: AnySelect, website_id: str, asked: Asked) -> AnySelect:
-    query = query.where(companies.c.website_id == website_id)
+    query = query.where(companies.c.website_id == website_id, companies.c.deleted_at.is_(None))
     return matching_words(query, companies, asked.q)
 
 

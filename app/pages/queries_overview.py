@@ -30,7 +30,7 @@ async def totals(connection: AsyncConnection, website_id: str) -> AnyRow:
     last_hook = select(func.max(h.last_received_at)).where(h.website_id == website_id)
     query = select(
         counted(contacts, contacts.c.deleted_at.is_(None)).label("contacts"),
-        counted(companies).label("companies"),
+        counted(companies, companies.c.deleted_at.is_(None)).label("companies"),
         last_hook.scalar_subquery().label("last_hook"),
         func.count().label("conversations"),
         func.coalesce(func.sum(case((c.status.in_(OPEN), 1), else_=0)), 0).label("open"),

@@ -58,7 +58,7 @@ def _people(website_id: str, q: str) -> AnySelect:
 
 def _firms(website_id: str, q: str) -> AnySelect:
     c = companies.c
-    query = select(c.id, c.name, c.domain).where(c.website_id == website_id)
+    query = select(c.id, c.name, c.domain).where(c.website_id == website_id, c.deleted_at.is_(None))
     return matching_words(query, companies, q).order_by(ByteOrder(c.search), c.id).limit(ROWS + 1)
 
 

@@ -51,7 +51,8 @@ KINDS = {
     "backfill": "Backfill",
     "audit": "Audit",
 }
-SOURCES = {"crisp": "Crisp", "csv": "CSV import", "api": "API", "manual": "entered by hand"}
+SOURCES = {"crisp": "Crisp", "csv": "CSV import", "api": "API", "manual": "entered by hand",
+           "merged": "a contact merged into it"}  # fmt: skip
 _ATTRIBUTES = {"job_title": "Job title", "company_name": "Company name"}
 
 
