@@ -27,7 +27,7 @@ from app.imports.asked import audit_import, require_import, require_state
 from app.imports.columns import ColumnMap, check_columns
 from app.imports.diff import MODES
 from app.imports.setup import checked_options, columns_of_import
-from app.imports.tables import import_rows
+from app.imports.tables import import_rows, imports
 from app.imports.undo import CHUNK, undo_lines
 from app.imports.uploads import forget
 from app.imports.work import one_import
@@ -78,6 +78,17 @@ async def ask_plan(
         )
 
     await db.transact(work)
+
+
+async def forget_files(db: Database, folder: Path, website_id: str) -> None:
+    """Before a website is erased: what was uploaded for it."""
+    async with db.read() as connection:
+        rows = await connection.execute(
+            select(imports.c.file).where(imports.c.website_id == website_id)
+        )
+        files = [row.file for row in rows]
+    for file in files:
+        forget(folder, file)
 
 
 def _attributes(columns: Sequence[ColumnMap]) -> list[Attribute]:

@@ -29,6 +29,7 @@ from app.imports.steps import (
     ask_plan,
     ask_undo,
     cancel,
+    forget_files,
     undo_some,
 )
 from app.imports.tables import import_rows, imports
@@ -502,3 +503,11 @@ async def test_starting_over_with_a_wrong_website(sqlite_url: str, tmp_path: Pat
         with pytest.raises(Refused, match="not connected"):
             await begin_import(site.db, site.folder, other, stored, MEMBER)
         assert await site.rows(select(imports)) == []
+
+
+async def test_erasing_a_website_forgets_its_files(sqlite_url: str, tmp_path: Path) -> None:
+    async with importing(sqlite_url, tmp_path) as site:
+        await site.begin("email\na@x.example\n")
+        await site.plan("email\nb@x.example\n")
+        await forget_files(site.db, site.folder, site.id)
+        assert list(site.folder.iterdir()) == []
