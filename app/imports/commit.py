@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
@@ -47,15 +48,31 @@ class Step:
     edit: ContactEdit
 
 
+Apply = Callable[[AsyncConnection, Work, Sequence[Step]], Awaitable[list[Row]]]
+
+
 async def commit(work: Work) -> None:
     """Every planned row once, in transactions of CHUNK rows, from where the work stopped."""
     done = False
     while not done:
-        done = await work.db.transact(lambda connection: _commit_chunk(connection, work))
+        done = await _chunk_or_singly(work)
     await work.db.transact(lambda connection: _end(connection, work))
 
 
-async def _commit_chunk(connection: AsyncConnection, work: Work) -> bool:
+async def _chunk_or_singly(work: Work) -> bool:
+    """A chunk that holds a value which the database refuses is done again, row by row (FAILURES case 53).
+
+    The whole chunk needs no savepoint: SQLite's journal of one makes each later row cost more.
+    """
+    try:
+        return await work.db.transact(partial(_commit_chunk, work=work, apply=_apply))
+    except BAD_VALUES as error:
+        if not is_bad_value(error):
+            raise
+    return await work.db.transact(partial(_commit_chunk, work=work, apply=_apply_singly))
+
+
+async def _commit_chunk(connection: AsyncConnection, work: Work, apply: Apply) -> bool:
     """True when there was nothing left. Counts are made anew: a transaction may be tried again."""
     await lock_website(connection, work.website_id)
     rows = await _next_rows(connection, work)
@@ -64,7 +81,7 @@ async def _commit_chunk(connection: AsyncConnection, work: Work) -> bool:
     holders = await find_holders(connection, work.website_id, [row.email_norm for row in rows])
     steps, refused = _sort_out(work, rows, holders)
     results = [_result(row, "refused", problems=[_CHANGED.as_json()]) for row in refused]
-    results += await _apply(connection, work, steps)
+    results += await apply(connection, work, steps)
     counts = dict(work.counts)
     for result in results:
         key = "refused" if result["state"] == "refused" else "applied"
@@ -144,20 +161,27 @@ def _is_inferred(changes: Mapping[str, Any]) -> bool:
 
 
 async def _apply(connection: AsyncConnection, work: Work, steps: Sequence[Step]) -> list[Row]:
-    """All of them at once; one by one when the database refuses a value (FAILURES case 53)."""
+    """All of them at once; raises one of BAD_VALUES when the database refuses one."""
     if not steps:
         return []
-    try:
-        async with connection.begin_nested():
-            edited = await ingest_edits(connection, work.website_id, [s.edit for s in steps])
-    except BAD_VALUES as error:
-        if not is_bad_value(error):
-            raise
-        if len(steps) == 1:
-            return [_result(steps[0].row, "refused", problems=[_REFUSED.as_json()])]
-        return [row for step in steps for row in await _apply(connection, work, [step])]
+    edited = await ingest_edits(connection, work.website_id, [step.edit for step in steps])
     await keep_traces(connection, work.website_id, work.row_id, edited.companies)
     return [_applied(step, edited) for step in steps]
+
+
+async def _apply_singly(
+    connection: AsyncConnection, work: Work, steps: Sequence[Step]
+) -> list[Row]:
+    results: list[Row] = []
+    for step in steps:
+        try:
+            async with connection.begin_nested():
+                results += await _apply(connection, work, [step])
+        except BAD_VALUES as error:
+            if not is_bad_value(error):
+                raise
+            results.append(_result(step.row, "refused", problems=[_REFUSED.as_json()]))
+    return results
 
 
 def _applied(step: Step, edited: Edited) -> Row:
