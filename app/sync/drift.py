@@ -14,6 +14,7 @@ from app.contacts.drift import contact_drift
 from app.conversations.drift import conversation_drift, message_drift
 from app.db.base import StoredRow
 from app.db.upsert import upsert
+from app.matching.keep_out import keep_out
 from app.records import Batch
 from app.sync.tables import audit_findings, sync_runs
 from app.websites.rules import WebsiteRules
@@ -58,6 +59,8 @@ class Auditor:
 
     async def compare(self, connection: AsyncConnection, batch: Batch) -> Found:
         website_id = batch.website_id
+        # Whoever was erased is not missing, and leaves no trace here either (SPEC P6).
+        batch, _ = await keep_out(connection, batch)
         found: Found = {}
         if batch.contacts:
             overrides = self.rules.mapping

@@ -19,10 +19,12 @@ from app.ingest import ingest_edits
 from app.privacy.erase import erase_address, erase_contact
 from app.privacy.sweep import sweep
 from app.records import ContactEdit
+from app.sync.tables import audit_findings
 from app.webhooks.tables import inbox_events
 from tests.hooking import hook, hooked, sent
 from tests.imports.importing import importing
 from tests.ingesting import Site, connected, person, said, talk
+from tests.pulling import sandbox_and_crispsync
 
 ANN = "11111111-aaaa-4aaa-8aaa-111111111111"
 BOB = "22222222-bbbb-4bbb-8bbb-222222222222"
@@ -219,3 +221,18 @@ async def test_an_import_refuses_their_row_and_keeps_nothing_of_it(
         edit = ContactEdit("new", made_by="manual", email="ANN@acme.example")
         with pytest.raises(Refused, match="erased"):
             await site.db.transact(lambda c: ingest_edits(c, site.id, [edit]))
+
+
+async def test_an_audit_does_not_miss_who_was_erased(database_url: str) -> None:  # SPEC P6, S8
+    async with sandbox_and_crispsync(
+        database_url, people=10, conversations=20, frozen=True, others=()
+    ) as crisp:
+        crisp.world.clock.advance(600_000)
+        assert await crisp.run("full") == "done"
+        query = select(contacts.c.id, contacts.c.crisp_people_id).order_by(contacts.c.id)
+        chosen = (await crisp.rows(query))[0]
+        await erase_contact(crisp.db, COMMAND, chosen.id)
+        crisp.world.clock.advance(600_000)
+        await crisp.run("audit", sample={"sample": "all"})
+        assert await crisp.rows(select(audit_findings)) == []
+        assert chosen.crisp_people_id not in {r.crisp_people_id for r in await crisp.rows(query)}
