@@ -26,7 +26,7 @@ document.addEventListener("keydown", (event) => {
     const link = [...document.querySelectorAll(".side .nav a")].find((a) => a.pathname === path);
     if (link) link.click();
   } else if (event.key === "?") {
-    const help = document.querySelector(".side-help a");
+    const help = document.querySelector(".side a[href^=\"/help\"]");
     if (help) help.click();
   } else if (event.key === "/") {
     const search = document.getElementById("search");
