@@ -74,6 +74,16 @@ def erase(contact_id: str | None, email: str | None) -> None:
     click.echo(privacy.erase(contact_id, email))
 
 
+@main.command()
+@click.argument("contact_id")
+@click.option("--out", metavar="FILE", help="Default: stdout.")
+def person(contact_id: str, out: str | None) -> None:
+    """Everything stored about one person, as one JSON document; notes of the team too."""
+    from app.commands import privacy
+
+    click.echo(privacy.hand_out_person(contact_id, out), nl=False)
+
+
 @main.command("websites")
 @json_option
 def list_websites(as_json: bool) -> None:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.errors import Refused
 
 Positive = Annotated[int, Field(gt=0)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
 class Settings(BaseSettings):
@@ -50,6 +51,10 @@ class Settings(BaseSettings):
     """Who sends it as a bearer token may read /metrics; without one only this machine may."""
     business_hours: str = "mon-fri 09:00-17:00"
     """When the team works, in each website's time zone: figures tell waits within them too (SPEC V8)."""
+    raw_hook_days: Days = 14
+    """How long raw hooks are kept (SPEC P8); 0 is for ever, here and in the next two."""
+    upload_days: Days = 30
+    uninstalled_days: Days = 0
     lease_seconds: Annotated[float, Field(gt=0, le=15)] = 10
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
     uploads_folder: Path = Path("data/uploads")

@@ -30,6 +30,7 @@ from app.db.changes import change_batches, change_counters
 from app.db.turns import turns
 from app.imports.tables import import_companies, import_mappings, import_rows, imports
 from app.matching.tables import merges
+from app.privacy.tables import purges
 from app.sync.tables import audit_findings, sync_failures, sync_runs, working_processes
 from app.vault.tables import sealed_secrets
 from app.webhooks.tables import inbox_events
@@ -65,6 +66,7 @@ __all__ = [
     "metadata",
     "operators",
     "password_links",
+    "purges",
     "quota_pauses",
     "quota_usage",
     "saved_views",

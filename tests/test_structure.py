@@ -32,6 +32,7 @@ NOT_PER_WEBSITE = {
     "password_links": "they belong to a user",
     "api_tokens": "a token may see several websites",
     "known_browsers": "a browser is known for a user, whatever websites that one sees",
+    "purges": "what is kept for how long is a setting of the deployment",
     "audit_log": "users and tokens of the whole deployment are changed too; website_id may be null",
 }
 

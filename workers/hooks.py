@@ -1,5 +1,5 @@
 """What goes on beside the runs in every process that works: applying hooks, asking for what they left out,
-comparing with Crisp's list of websites, telling that it works.
+comparing with Crisp's list of websites, telling that it works, erasing what is to go.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from app.db.session import Database
+from app.privacy.keeping import keep_house
 from app.sync.comparing import keep_comparing
 from app.sync.processes import keep_beating
 from app.sync.refresh import keep_refreshing
@@ -34,6 +35,7 @@ class HookWork:
             asyncio.create_task(keep_refreshing(db, worker.client, stopping)),
             asyncio.create_task(keep_comparing(db, worker, stopping)),
             asyncio.create_task(keep_beating(db, worker, stopping)),
+            asyncio.create_task(keep_house(db, worker.settings, stopping)),
         ]
 
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ from app.commands.progress import in_words
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations
 from app.db.session import Database
+from app.privacy.tables import purges
 from app.settings import Settings
 from app.sync.tables import sync_runs
 from app.sync.usage import read_quota
@@ -35,8 +36,13 @@ async def _read(db: Database, settings: Settings) -> dict[str, Any]:
         rows = (await connection.execute(select(websites).order_by(websites.c.name))).all()
         found = [await _website(connection, row) for row in rows]
         hooks = await _hooks(connection)
+        purged = await connection.execute(
+            select(purges.c.kind, purges.c.at, purges.c.dropped).order_by(purges.c.kind)
+        )
+        dropped = [dict(row) for row in purged.mappings()]
     return {
         "websites": found,
+        "purges": dropped,
         "hooks": {"url": hook_url(settings.public_url), **hooks},
         "quota": {
             "used": quota.used,
@@ -109,6 +115,10 @@ def _in_words(found: dict[str, Any]) -> str:
     if quota["paused_until"]:
         lines.append(f"Nobody asks Crisp before {quota['paused_until']}: {quota['reason']}")
     lines.append(_hooks_in_words(found["hooks"]))
+    lines += [
+        f"Kept long enough, {purge['kind']}: {purge['dropped']:,} dropped at {_minute(purge['at'])}."
+        for purge in found["purges"]
+    ]
     if not found["websites"]:
         lines.append("No website is connected yet: crispsync connect WEBSITE_ID")
     for website in found["websites"]:

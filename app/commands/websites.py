@@ -10,7 +10,7 @@ from app.accounts.actors import COMMAND
 from app.commands.database import with_database
 from app.commands.output import as_document, as_table
 from app.db.session import Database
-from app.imports.steps import forget_files
+from app.privacy.website import erase_website
 from app.settings import Settings
 from app.sync.access import opened_client
 from app.websites import connect as connecting
@@ -39,8 +39,9 @@ def disconnect(text: str, *, erase: bool) -> str:
 
     async def work(db: Database, settings: Settings) -> str:
         if erase:
-            await forget_files(db, settings.uploads_folder, website_id)
-        await connecting.disconnect(db, website_id, erase=erase, actor=COMMAND)
+            await erase_website(db, settings.uploads_folder, website_id, COMMAND)
+        else:
+            await connecting.disconnect(db, website_id, erase=False, actor=COMMAND)
         return f"Disconnected {website_id}; its data is {'erased' if erase else 'kept'}."
 
     return with_database(work)

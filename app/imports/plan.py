@@ -28,7 +28,7 @@ from app.imports.reader import RawRow, Reader
 from app.imports.rows import Interpreter, Row
 from app.imports.setup import interpreter_of, layout_of_import
 from app.imports.tables import import_rows
-from app.imports.uploads import path_of
+from app.imports.uploads import forget, path_of
 from app.imports.work import Work
 
 CHUNK = 2000
@@ -63,6 +63,8 @@ async def make_plan(work: Work) -> None:
         _count(work, planned, reader)
         await work.db.transact(partial(_save, work=work, rows=planned))
     await work.db.transact(lambda connection: _end(connection, work))
+    if work.checkpoint.get("erased"):
+        forget(work.folder, work.row.file)
 
 
 async def _zone_of(work: Work) -> str:
@@ -242,6 +244,9 @@ def _count(work: Work, planned: Sequence[TableRow], reader: Reader) -> None:
             counts["warnings"] = counts.get("warnings", 0) + 1
     if not again:
         counts["rows"] = counts.get("rows", 0) + len(planned)
+    if any(problem["code"] == "erased" for row in planned for problem in row["problems"] or ()):
+        # The plan is all that is needed; the file must not keep whom nothing else keeps (SPEC P6).
+        work.checkpoint["erased"] = True
     digest = hashlib.sha256(str(work.checkpoint.get("hash", "")).encode())
     for row in planned:
         told = [row["line"], row["outcome"], row["contact_id"], row["changes"], row["basis"]]
@@ -273,5 +278,7 @@ async def _end(connection: AsyncConnection, work: Work) -> None:
         "expires_at": moment + timedelta(hours=PLAN_HOURS),
         "lease_owner": None,
     }
+    if work.checkpoint.get("erased"):
+        values["file"] = None
     work.counts.setdefault("rows", 0)
     await work.save(connection, **values)

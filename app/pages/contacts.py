@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from app import clock
+from app.accounts.actors import Role
 from app.accounts.saved_views import views_of
 from app.conversations.tables import conversations as table
 from app.db.keyset import read_cursor
@@ -42,11 +43,12 @@ async def contact_list(request: Request, actor: CurrentActor) -> Response:
         params=asked.params(queries.DEFAULT_SORT),
         views=views,
         found=found,
+        erased="erased" in params,
     )
 
 
 @router.get("/contacts/{contact_id}")
-async def contact(request: Request, contact_id: str) -> Response:
+async def contact(request: Request, actor: CurrentActor, contact_id: str) -> Response:
     async with visit(request) as page:
         row = await _require(page, contact_id)
         context = await _context(page, row.id)
@@ -57,6 +59,7 @@ async def contact(request: Request, contact_id: str) -> Response:
         row=row,
         cost=cost_of_contact(custom_data=website.import_custom_data),
         as_of=clock.from_ms(row.observed_ms) if row.observed_ms else None,
+        may_erase=actor.may(Role.ADMIN),
         refreshed="refreshed" in request.query_params,
         name=contact_name(row.name, row.email, row.phone),
         profile=profile,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor, Role
@@ -20,12 +20,12 @@ from app.companies.tables import contact_companies
 from app.contacts.edited import delete_contacts, forget_addresses
 from app.contacts.erased import list_erased, make_hasher
 from app.conversations.removals import delete_conversations
-from app.conversations.tables import conversations, link_decisions, messages
+from app.conversations.tables import conversations, link_decisions
 from app.db.changes import note_changes
 from app.db.session import Database
 from app.matching.link import relink, touched_conversations
 from app.privacy.mentions import forget_mentions
-from app.privacy.person import Person, find_by_address, find_person
+from app.privacy.person import Person, count_messages, find_by_address, find_person
 from app.privacy.uploads import forget_import_rows, refuse_during_import
 from app.websites.rules import lock_website
 
@@ -90,17 +90,11 @@ async def erase_person(connection: AsyncConnection, actor: Actor, person: Person
 
 
 async def _count(connection: AsyncConnection, person: Person) -> Erasure:
-    total = await connection.scalar(
-        select(func.count()).where(
-            messages.c.website_id == person.website_id,
-            messages.c.conversation_id.in_(sorted(person.conversations)),
-        )
-    )
     return Erasure(
         person.website_id,
         len(person.contact_ids),
         len(person.conversations),
-        total or 0,
+        await count_messages(connection, person),
         len(person.shared),
     )
 

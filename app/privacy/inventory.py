@@ -69,7 +69,7 @@ FREE: Mapping[str, frozenset[str]] = {
         "sync_failures": "website_id run_id kind",
         "audit_findings": "website_id run_id kind what missed_by",
         "saved_views": "website_id id owner_id list",
-        "sync_runs": "website_id id kind state asked started_by counts checkpoint error lease_owner",
+        "sync_runs": "website_id id kind state asked started_by counts checkpoint error lease_owner request_id",
         "inbox_events": "id website_id event state",
         "import_rows": "website_id import_id outcome state company_key",
         "imports": f"website_id lease_owner file_name {_IMPORTS}",
@@ -82,6 +82,7 @@ FREE: Mapping[str, frozenset[str]] = {
         "quota_pauses": "credential reason",
         "scope_outcomes": "credential scope",
         "turns": "name",
+        "purges": "kind",
         "working_processes": "name",
         # A company is no person; the team is not who writes to it.
         "companies": "website_id id name domain attributes search crisp_name merged_into owner_id owner_name",
@@ -94,6 +95,9 @@ FREE: Mapping[str, frozenset[str]] = {
         "known_browsers": "user_id browser_hash",
         "sessions": "id_hash kind user_id website_id",
         "website_grants": "website_id user_id",
+        "api_tokens": "id name prefix token_hash scope created_by",
+        "token_grants": "website_id token_id",
+        "password_links": "token_hash user_id",
         "login_tries": "key",
         # Settings, and names of columns and attributes.
         "websites": "id name domain status attention mapping time_zone rescanned_on rolling_read",

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.erased import Identity
 from app.contacts.tables import contact_emails, contacts
-from app.conversations.tables import conversations
+from app.conversations.tables import conversations, messages
 from app.errors import NotFound
 from app.imports.tables import import_rows
 from app.records import normal_address
@@ -92,6 +92,17 @@ async def find_by_address(connection: AsyncConnection, text: str) -> list[Person
     for person in found.values():
         await _complete(connection, person, (address,))
     return [found[website_id] for website_id in sorted(found)]
+
+
+async def count_messages(connection: AsyncConnection, person: Person) -> int:
+    """In the conversations that are theirs."""
+    total = await connection.scalar(
+        select(func.count()).where(
+            messages.c.website_id == person.website_id,
+            messages.c.conversation_id.in_(sorted(person.conversations)),
+        )
+    )
+    return total or 0
 
 
 async def _complete(connection: AsyncConnection, person: Person, addresses: Sequence[str]) -> None:

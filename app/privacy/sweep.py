@@ -30,6 +30,12 @@ _VACUUMED = (
 )
 
 
+async def is_anything_left(db: Database) -> bool:
+    """One lookup in a small index."""
+    async with db.read() as connection:
+        return (await connection.scalar(select(_i.website_id).where(_UNSWEPT).limit(1))) is not None
+
+
 async def sweep(db: Database, uploads: Path) -> int:
     """Whatever erasures left to do; how many websites. Nothing to do costs one lookup."""
     started = clock.now()

@@ -19,7 +19,7 @@ from app.imports.tables import import_rows, imports
 from app.privacy.mentions import mentions
 from app.privacy.person import Person
 
-_AT_WORK = ("planning", "committing", "undoing")
+AT_WORK = ("planning", "committing", "undoing")
 _NOT_APPLIED = ("uploaded", "planned")
 GONE = "Somebody in its file was erased, and the file with them: upload it again without that row."
 CHUNK = 5_000
@@ -29,7 +29,7 @@ async def refuse_during_import(connection: AsyncConnection, website_id: str) -> 
     """Raises Conflict: an import at work holds in memory what it will write."""
     busy = await connection.scalar(
         select(imports.c.id)
-        .where(imports.c.website_id == website_id, imports.c.state.in_(_AT_WORK))
+        .where(imports.c.website_id == website_id, imports.c.state.in_(AT_WORK))
         .limit(1)
     )
     if busy is not None:
@@ -75,7 +75,9 @@ async def forget_import_rows(connection: AsyncConnection, person: Person) -> Non
     await _cancel(connection, person.website_id, ids)
 
 
-async def _cancel(connection: AsyncConnection, website_id: str, ids: Iterable[str]) -> None:
+async def _cancel(
+    connection: AsyncConnection, website_id: str, ids: Iterable[str], reason: str = GONE
+) -> None:
     await connection.execute(
         update(imports)
         .where(
@@ -83,7 +85,7 @@ async def _cancel(connection: AsyncConnection, website_id: str, ids: Iterable[st
             imports.c.id.in_(sorted(ids)),
             imports.c.state.in_(_NOT_APPLIED),
         )
-        .values(state="cancelled", plan_hash=None, error=GONE)
+        .values(state="cancelled", plan_hash=None, error=reason)
     )
 
 
@@ -123,16 +125,16 @@ async def _names_erased(db: Database, hasher: Hasher, folder: Path, row: StoredR
         return bool(await erased_of(connection, hasher, named))
 
 
-async def drop_upload(db: Database, folder: Path, row: StoredRow) -> None:
+async def drop_upload(db: Database, folder: Path, row: StoredRow, reason: str = GONE) -> None:
     """The file first: what is not there any more is only named by its row."""
     (folder / row.file).unlink(missing_ok=True)
-    await db.transact(partial(_forget_file, row=row))
+    await db.transact(partial(_forget_file, row=row, reason=reason))
 
 
-async def _forget_file(connection: AsyncConnection, row: StoredRow) -> None:
+async def _forget_file(connection: AsyncConnection, row: StoredRow, reason: str) -> None:
     await connection.execute(
         update(imports)
         .where(imports.c.website_id == row.website_id, imports.c.id == row.id)
         .values(file=None)
     )
-    await _cancel(connection, row.website_id, [row.id])
+    await _cancel(connection, row.website_id, [row.id], reason)

@@ -209,8 +209,9 @@ async def _ask_total(pull: Pull) -> int | None:
 
 
 async def _count_met(pull: Pull, since_ms: int) -> int:
+    """Whoever was erased is met as well, and not stored."""
     async with pull.db.read() as connection:
-        return int(
+        return len(pull.kept_out) + int(
             await connection.scalar(
                 select(func.count())
                 .select_from(contacts)

@@ -18,6 +18,7 @@ from app.db.session import Database
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import upsert
 from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
+from app.matching.keep_out import keep_out, which_are_erased
 from app.records import Batch, Rejected
 from app.sync.drift import Auditor
 from app.sync.leases import Claim, fence
@@ -57,6 +58,8 @@ class Pull:
     website: StoredRow
     auditor: Auditor | None = None
     """Of an audit: it sees each batch before it is written, and after."""
+    kept_out: set[str] = field(default_factory=set)
+    """People ids that this process met and that are of erased people (SPEC P6)."""
     stopped_by: list[Exception] = field(default_factory=list)
     """Why parts of this run ended; then no part asks Crisp any more, and each writes what it has."""
     _counted: int = field(init=False)
@@ -145,13 +148,15 @@ class Pull:
         async def write(connection: AsyncConnection, writer: Writer) -> Outcome:
             await lock_website(connection, self.website_id)
             await fence(connection, self.claim, requests=requests)
+            kept, out = await keep_out(connection, batch)
+            self.kept_out |= out.people
             since = self.rules.activated_at
             if self.claim.kind == "incremental" and since is not None:
-                await count_untold(connection, since, LAG_MS, batch)
-            found = await self.auditor.compare(connection, batch) if self.auditor else {}
-            outcome = await writer(connection, self.rules, batch)
+                await count_untold(connection, since, LAG_MS, kept)
+            found = await self.auditor.compare(connection, kept) if self.auditor else {}
+            outcome = await writer(connection, self.rules, kept)
             if self.auditor is not None:
-                await self.auditor.keep(connection, found, batch)
+                await self.auditor.keep(connection, found, kept)
             for step in also:
                 await step(connection)
             await self._write_failures(connection, [*rejected, *outcome.rejected])
@@ -171,6 +176,10 @@ class Pull:
     async def _write_failures(
         self, connection: AsyncConnection, rejected: Sequence[Rejected]
     ) -> None:
+        ids = {record.external_id.partition("/")[0] for record in rejected}
+        people, sessions = set[str](), set[str]()
+        if ids:
+            people, sessions = await which_are_erased(connection, self.website_id, ids, ids)
         rows = {
             (record.kind, record.external_id): {
                 "website_id": self.website_id,
@@ -181,6 +190,7 @@ class Pull:
                 "happened_at": clock.now(),
             }
             for record in rejected
+            if record.external_id.partition("/")[0] not in people | sessions
         }
         await upsert(
             connection,

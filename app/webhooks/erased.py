@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from sqlalchemy import case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -95,3 +96,11 @@ def identities_of_body(body: bytes) -> Iterator[Identity]:
     except Unreadable:
         for token in _TOKEN.findall(body.decode("utf-8", "replace")):
             yield from identities_of_text(token)
+
+
+def readable_body(body: bytes) -> Any:
+    """As JSON, or as text when it is none."""
+    try:
+        return parse(body)
+    except Unreadable:
+        return body.decode("utf-8", "replace")

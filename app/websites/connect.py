@@ -206,7 +206,8 @@ async def disconnect(db: Database, website_id: str, *, erase: bool, actor: Actor
 async def _erase(connection: AsyncConnection, website_id: str) -> None:
     await quota.forget_website(connection, website_id)
     for table in reversed(metadata.sorted_tables):
-        if "website_id" in table.c:
+        # The hashes of erased people stay: connected again, it must not bring them back (SPEC P6).
+        if "website_id" in table.c and table.name != "erased_identities":
             await connection.execute(delete(table).where(table.c.website_id == website_id))
     await connection.execute(delete(websites).where(websites.c.id == website_id))
 
@@ -224,6 +225,7 @@ async def mark_uninstalled(
         .where(websites.c.id == website_id, same)
         .values(
             status="uninstalled",
+            uninstalled_at=clock.now(),
             attention="The plugin was uninstalled in Crisp; the data is kept and no longer updated.",
         )
     )

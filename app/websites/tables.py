@@ -20,6 +20,8 @@ websites = plain_table(
     Column("activated_at", UtcDateTime),
     # Crisp's time, epoch ms, of the newest hook that told of an installation or its end.
     Column("installation_told_ms", BigInt, nullable=False, server_default=text("0")),
+    # When it was found to be uninstalled; counts only while it is (SPEC P8).
+    Column("uninstalled_at", UtcDateTime),
     # Settings (SPEC C6)
     Column("import_people", Flag, nullable=False),
     Column("import_conversations", Flag, nullable=False),
