@@ -1,4 +1,4 @@
-"""API tokens, links that set a password once, and the request in which somebody asked for a run."""
+"""API tokens, and links that set a password once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_password_links_expires_at"), "password_links", ["expires_at"])
     _create_tokens()
     op.create_index(op.f("ix_audit_log_at_id"), "audit_log", ["at", "id"])
-    op.add_column("sync_runs", sa.Column("request_id", sa.Text(), nullable=True))
 
 
 def _create_tokens() -> None:
@@ -72,7 +71,6 @@ def _create_tokens() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("sync_runs", "request_id")
     op.drop_index(op.f("ix_audit_log_at_id"), "audit_log")
     for table in ("token_grants", "api_tokens", "password_links"):
         op.drop_table(table)

@@ -21,8 +21,6 @@ sync_runs = website_table(
     Column("state", Text, nullable=False),
     Column("asked", Text),
     Column("started_by", Text, nullable=False),
-    # The web request in which it was asked for, as in the logs; none for what begins by itself.
-    Column("request_id", Text),
     Column("window_from", UtcDateTime),
     Column("window_to", UtcDateTime),
     Column("requests", Integer, nullable=False),

@@ -22,6 +22,7 @@ from app.accounts.actors import COMMAND, Role
 from app.accounts.tokens import create_token, list_tokens
 from app.accounts.users import add_user
 from app.db.session import Database
+from app.imports.tables import imports
 from app.main import create_app
 from app.pages.access import admin, member, viewer
 from app.pages.security import require_own_origin, require_own_request
@@ -43,6 +44,14 @@ OPEN = {
     "/webhooks/crisp": "proves itself by its signature",
     "/webhooks/crisp/": "the same",
     "/metrics": "counts only",
+}
+LAYOUT = {"encoding": "utf-8", "separator": ",", "header": True}
+OF_NO_WEBSITE = {
+    "/logout",
+    "/settings",
+    "/settings/profile",
+    "/settings/password",
+    "/imports/sample.csv",
 }
 THEIRS = "other-"
 NOWHERE = "never-there"
@@ -149,9 +158,10 @@ EXAMPLES = {
     "conversations": "talk",
     "syncs": "run",
     "events": rows.inbox_event("ours")[1]["id"],
+    "imports": "sheet",
 }
 # Of nobody's website.
-DEEDS = {"what": "pause", "views": "a-view"}
+DEEDS = {"what": "pause", "connection": "pause", "views": "a-view", "rows": "1"}
 
 
 async def somebody(db: Database) -> dict[str, str]:
@@ -175,6 +185,17 @@ async def crawling(url: str) -> AsyncIterator[Crawled]:
         await put(db, [*small_world(), rows.inbox_event("ours"),
                        *small_world(OTHER_SITE, THEIRS),
                        rows.inbox_event("theirs", site=OTHER_SITE)])  # fmt: skip
+        async with db.write() as connection:
+            for site, name in ((SITE, "sheet"), (OTHER_SITE, f"{THEIRS}sheet")):
+                _, row = rows.row_of(
+                    imports,
+                    website_id=site,
+                    id=name,
+                    state="cancelled",
+                    mode="merge",
+                    layout=LAYOUT,
+                )
+                await connection.execute(imports.insert(), row)
         yield Crawled(app, db, client, EXAMPLES | DEEDS | await somebody(db))
 
 
@@ -231,8 +252,8 @@ async def test_case_091_another_websites_ids_are_not_there(database_url: str) ->
                 assert found.status_code == missing.status_code, way.name
                 assert found.status_code in {404, 422}, way.name
                 assert plain(found, carried) == plain(missing, carried), way.name
-            if way.path in {"/logout", "/settings", "/settings/profile", "/settings/password"}:
-                continue  # these are of no website
+            if way.path in OF_NO_WEBSITE:
+                continue
             there = await crawled.client.request(
                 way.method, f"{crawled.filled(way)}?website={OTHER_SITE}"
             )
