@@ -58,6 +58,8 @@ class Outcome:
     messages: int = 0
     kept_out: int = 0
     """Records about people who were erased (SPEC P6)."""
+    kept_out_people: set[str] = field(default_factory=set)
+    """Their people ids, for counting and never to be stored."""
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -189,7 +191,7 @@ async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch)
     await relink(connection, rules.id, changed | touched)
     await relink_companies(connection, rules.id, answered - changed - touched)
     await ensure_statistics(connection, *_PLANNED_BY)
-    return Outcome(len(changes.contact_ids), len(changed), len(kept), out.records)
+    return Outcome(len(changes.contact_ids), len(changed), len(kept), out.records, out.people)
 
 
 def _wanted_messages(
@@ -243,6 +245,7 @@ async def _write_one_by_one(
             outcome.conversations += written.conversations
             outcome.messages += written.messages
             outcome.kept_out += written.kept_out
+            outcome.kept_out_people |= written.kept_out_people
     return outcome
 
 

@@ -226,9 +226,14 @@ async def _count_met(pull: Pull, since_ms: int) -> int:
 
 
 async def _is_short(pull: Pull, state: Mapping[str, Any]) -> bool:
-    """Whether fewer people were met than Crisp counted."""
-    total = state["total"]
-    return total is not None and await _count_met(pull, state["began_ms"]) < int(total)
+    """Whether fewer people were met than Crisp counted.
+
+    Who was erased is met and not kept; what an earlier process met of them is met again by the second try.
+    """
+    if state["total"] is None:
+        return False
+    met = await _count_met(pull, state["began_ms"]) + len(pull.kept_out_people)
+    return met < int(state["total"])
 
 
 def _read_to(pull: Pull, to_ms: int, *, reread: bool) -> Any:

@@ -62,6 +62,8 @@ class Pull:
     """People ids that this process met and that are of erased people (SPEC P6)."""
     stopped_by: list[Exception] = field(default_factory=list)
     """Why parts of this run ended; then no part asks Crisp any more, and each writes what it has."""
+    kept_out_people: set[str] = field(default_factory=set)
+    """Whom this process met and did not keep, since they were erased (SPEC P6)."""
     _counted: int = field(init=False)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -139,6 +141,7 @@ class Pull:
                 held.checkpoint, held.counts = before
                 raise
             self._counted += requests
+            self.kept_out_people |= outcome.kept_out_people
         self.check_asked()
         return outcome
 
