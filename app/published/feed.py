@@ -82,6 +82,11 @@ async def with_data(
     return told
 
 
+def _is_hidden(data: Told) -> bool:
+    """Removed, hidden, or merged into another."""
+    return any(getattr(data, name, None) is not None for name in ("deleted_at", "merged_into"))
+
+
 def _told(change: Change, data: Told | None) -> ChangeShape:
     key, fingerprint = change.key, None
     if change.kind == "message":
@@ -91,7 +96,7 @@ def _told(change: Change, data: Told | None) -> ChangeShape:
         kind=change.kind,
         id=key,
         fingerprint=fingerprint,
-        deleted=data is None or getattr(data, "deleted_at", None) is not None,
+        deleted=data is None or _is_hidden(data),
         changed_at=change.changed_at,
         data=data,
     )

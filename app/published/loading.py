@@ -18,9 +18,11 @@ from app.published.shapes import Address, Company, Contact, Conversation, Link, 
 
 _CONTACT = (
     "website_id", "crisp_people_id", "name", "email", "phone", "avatar", "segments", "attributes",
-    "source", "last_active_at", "signed_up_at", "created_at", "updated_at", "deleted_at",
+    "source", "last_active_at", "signed_up_at", "created_at", "updated_at", "deleted_at", "merged_into",
 )  # fmt: skip
-_COMPANY = ("website_id", "name", "domain", "attributes", "created_at", "updated_at")
+_COMPANY = (
+    "website_id", "name", "domain", "attributes", "created_at", "updated_at", "merged_into",
+)  # fmt: skip
 _CONVERSATION = (
     "website_id", "session_id", "contact_id", "match_rule", "match_value", "match_verified",
     "matched_at", "conflicting_contact_id", "unmatched_reason", "status", "subject", "origin",

@@ -74,6 +74,7 @@ class Contact(Shape):
     created_at: Moment
     updated_at: Moment
     deleted_at: Moment | None = Field(description="Removed in Crisp, or hidden by a person.")
+    merged_into: str | None = Field(description="The contact that a person merged it into.")
 
 
 class Company(Shape):
@@ -86,6 +87,7 @@ class Company(Shape):
     attributes: dict[str, Any]
     created_at: Moment
     updated_at: Moment
+    merged_into: str | None = Field(description="The company that a person merged it into.")
 
 
 class Link(Shape):
