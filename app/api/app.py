@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import Depends, FastAPI, Security
 from fastapi.security import HTTPBearer
+from starlette.routing import Mount
 
 from app.api import (
     changes,
@@ -96,7 +98,10 @@ def mount_api(whole: FastAPI, actor_of_token: ActorOfToken, per_minute: int) -> 
     )
     made = api.openapi
     api.openapi = lambda: _with_problem(made())  # type: ignore[method-assign]
-    whole.mount(PREFIX, api)
+    mount = Mount(PREFIX, api)
+    # A line end in an address would otherwise be somebody else's 404, which is no problem details.
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    whole.router.routes.append(mount)
     return api
 
 

@@ -57,6 +57,7 @@ async def test_the_document_is_open(api: Api) -> None:
         ("GET", "/nothing", 404),
         ("GET", "/contacts/", 404),
         ("GET", "/contacts/%00", 404),
+        ("GET", "/contacts/%0Ax", 404),
         ("GET", "/contacts/nobody", 404),
         ("GET", "/conversations/x/messages", 404),
         ("GET", "/events/%00", 404),
