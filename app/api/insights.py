@@ -111,7 +111,7 @@ async def list_behind(
     db: Db,
     actor: Caller,
     by: By,
-    key: Annotated[str, Query(max_length=500)],
+    key: Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")],
     website: Asked = None,
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
