@@ -57,7 +57,7 @@ class Source:
 
 SOURCES: Mapping[str, Source] = {
     "contacts": Source(contacts, ("id",), load_contacts, contacts.c.deleted_at.is_not(None)),
-    "companies": Source(companies, ("id",), load_companies, companies.c.merged_into.is_not(None)),
+    "companies": Source(companies, ("id",), load_companies, companies.c.deleted_at.is_not(None)),
     "conversations": Source(
         conversations, ("id",), load_conversations, conversations.c.deleted_at.is_not(None)
     ),

@@ -21,7 +21,8 @@ _CONTACT = (
     "source", "last_active_at", "signed_up_at", "created_at", "updated_at", "deleted_at", "merged_into",
 )  # fmt: skip
 _COMPANY = (
-    "website_id", "name", "domain", "attributes", "created_at", "updated_at", "merged_into",
+    "website_id", "name", "domain", "attributes", "created_at", "updated_at", "deleted_at",
+    "merged_into",
 )  # fmt: skip
 _CONVERSATION = (
     "website_id", "session_id", "contact_id", "match_rule", "match_value", "match_verified",

@@ -87,6 +87,7 @@ class Company(Shape):
     attributes: dict[str, Any]
     created_at: Moment
     updated_at: Moment
+    deleted_at: Moment | None = Field(description="Hidden by a person, or merged into another.")
     merged_into: str | None = Field(description="The company that a person merged it into.")
 
 
