@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import click
 
 from app.commands.account_verbs import keys, token, user
+from app.commands.privacy_verbs import erase, person
 
 Command: TypeAlias = Callable[..., None]
 
@@ -62,26 +63,6 @@ def disconnect(website_id: str, erase: bool) -> None:
     from app.commands import websites
 
     click.echo(websites.disconnect(website_id, erase=erase))
-
-
-@main.command()
-@click.argument("contact_id", required=False)
-@click.option("--email", metavar="ADDRESS", help="Everybody who has it, in every website.")
-def erase(contact_id: str | None, email: str | None) -> None:
-    """Erase a person everywhere, for good; a keyed hash keeps them out."""
-    from app.commands import privacy
-
-    click.echo(privacy.erase(contact_id, email))
-
-
-@main.command()
-@click.argument("contact_id")
-@click.option("--out", metavar="FILE", help="Default: stdout.")
-def person(contact_id: str, out: str | None) -> None:
-    """Everything stored about one person, as one JSON document; notes of the team too."""
-    from app.commands import privacy
-
-    click.echo(privacy.hand_out_person(contact_id, out), nl=False)
 
 
 @main.command("websites")
@@ -260,6 +241,8 @@ def _filter_of(website_id: str | None, **asked: Any) -> Any:
 main.add_command(user)
 main.add_command(token)
 main.add_command(keys)
+main.add_command(erase)
+main.add_command(person)
 
 
 @main.command()
