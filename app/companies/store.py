@@ -187,7 +187,7 @@ def _make(website_id: str, naming: Naming, made: dict[str, Row]) -> str:
         "updated_at": moment,
         "search": fold_for_search(name, naming.company.domain),
         "named_ms": naming.named_ms if naming.company.name else 0,
-        "crisp_name": naming.company.name,
+        "crisp_name": naming.company.name if naming.named_ms else None,
     }
     made[row["id"]] = row
     return str(row["id"])
@@ -223,9 +223,11 @@ def _rename(
     before = {field: current[field] for field in _NAMED}
     after = {**before, "domain": domain}
     if newer:
-        after |= {"named_ms": naming.named_ms, "crisp_name": name}
-    if newer and name != before["crisp_name"]:
-        after["name"] = name
+        after["named_ms"] = naming.named_ms
+        if name != before["crisp_name"] or not naming.named_ms:
+            after["name"] = name
+        if naming.named_ms:  # a file's word is none of Crisp's
+            after["crisp_name"] = name
     if after == before:
         return
     current.update(after)

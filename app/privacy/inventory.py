@@ -69,7 +69,7 @@ FREE: Mapping[str, frozenset[str]] = {
         "sync_failures": "website_id run_id kind",
         "audit_findings": "website_id run_id kind what missed_by",
         "saved_views": "website_id id owner_id list",
-        "sync_runs": "website_id id kind state asked started_by counts checkpoint error lease_owner request_id",
+        "sync_runs": "website_id id kind state asked started_by counts checkpoint error lease_owner",
         "inbox_events": "id website_id event state",
         "import_rows": "website_id import_id outcome state company_key",
         "imports": f"website_id lease_owner file_name {_IMPORTS}",
