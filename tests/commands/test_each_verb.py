@@ -70,9 +70,13 @@ def test_connect_shows_in_websites(program: Program, database_url: str) -> None:
 def test_connecting_again_changes_nothing(program: Program, sqlite_url: str) -> None:
     with sandbox_beside() as box:
         env = box.connected(sqlite_url)
-        before = contents(sqlite_url)["websites"]
+        before = fetch(sqlite_url, select(*_TOLD_ONCE))
         assert program.run("connect", box.website_id, env=env).code == 0
-        assert contents(sqlite_url)["websites"] == before
+        assert fetch(sqlite_url, select(*_TOLD_ONCE)) == before
+
+
+# When the installation was last confirmed is the only thing that changes.
+_TOLD_ONCE = [column for column in websites.c if column.name != "installation_told_ms"]
 
 
 def test_connect_finds_the_plugin_id_itself(program: Program, sqlite_url: str) -> None:

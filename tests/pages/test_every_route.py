@@ -161,7 +161,13 @@ EXAMPLES = {
     "imports": "sheet",
 }
 # Of nobody's website.
-DEEDS = {"what": "pause", "connection": "pause", "views": "a-view", "rows": "1", "merges": "a-merge"}
+DEEDS = {
+    "what": "pause",
+    "connection": "pause",
+    "views": "a-view",
+    "rows": "1",
+    "merges": "a-merge",
+}
 
 
 async def somebody(db: Database) -> dict[str, str]:

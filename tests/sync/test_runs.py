@@ -72,8 +72,12 @@ async def test_website_at_a_standstill_starts_nothing(database_url: str, status:
     async with sandbox_and_crispsync(database_url, people=3, conversations=3) as crisp:
         await _set_website(crisp, status=status)
         with pytest.raises(Refused) as raised:
-            await _request(crisp, "full")
-        assert "first." in raised.value.message or "crispsync connect" in raised.value.message
+            await _request(crisp, "incremental" if status == "waiting" else "full")
+        assert (
+            "first import" in raised.value.message
+            or "first." in raised.value.message
+            or "crispsync connect" in raised.value.message
+        )
         with pytest.raises(NotFound):
             await request_run(
                 crisp.db, "8c842203-7ed8-4e29-a608-7cf78a7d2fcc", "full", started_by=""
