@@ -96,6 +96,8 @@ def watch_commits(engine: Engine) -> None:
 
 
 def _forget(connection: Connection) -> None:
+    if connection.invalidated:  # the server went, and the notes with the connection
+        return
     connection.info.pop(NOTES, None)
     connection.info.pop(_SAVED, None)
 
@@ -107,7 +109,8 @@ def _save(connection: Connection, _name: str | None) -> None:
 
 
 def _restore(connection: Connection, _name: str, _context: object) -> None:
-    connection.info[NOTES] = connection.info[_SAVED].pop()
+    if not connection.invalidated:
+        connection.info[NOTES] = connection.info[_SAVED].pop()
 
 
 def _release(connection: Connection, _name: str, _context: object) -> None:
