@@ -102,7 +102,11 @@ def _take(merged: Row, registers: Registers, record: ContactRecord) -> None:
         told[_SEGMENTS] = record.segments
     if record.custom_data is not None:  # told completely: what is missing was removed (SPEC D5)
         told[_CUSTOM_DATA] = {f"data.{key}": value for key, value in record.custom_data.items()}
-    newest = record.whole and version.rank > registers.rank
+    # As new as what is stored, but of a later time of its own: which came first must not decide.
+    newest = record.whole and (version.rank, version.crisp_ms) > (
+        registers.rank,
+        merged["version_ms"],
+    )
     registers.tell(told, version.rank, whole=record.whole)
     if not record.whole:
         return

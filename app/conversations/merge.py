@@ -126,7 +126,11 @@ def _take(merged: Row, registers: Registers, record: ConversationRecord) -> None
     version = record.version
     told = {name: value for name, value in record.fields.items() if name in EMPTY}
     told |= {f"{_METADATA}{name}": value for name, value in record.metadata.items()}
-    newest = record.whole and version.rank > registers.rank
+    # As new as what is stored, but of a later time of its own: which came first must not decide.
+    newest = record.whole and (version.rank, version.crisp_ms) > (
+        registers.rank,
+        merged["version_ms"],
+    )
     registers.tell(told, version.rank, whole=record.whole)
     moment = record.fields.get("crisp_updated_at") or from_ms(version.crisp_ms)
     if moment is not None:
