@@ -145,6 +145,8 @@ async def save_connected(db: Database, found: Installed, actor: Actor = SYSTEM) 
             .where(websites.c.id == found.website_id)
             .values(name=found.name, domain=found.domain, attention=None)
         )
+        if before == "connected":
+            return
         # A hook that comes late and tells an earlier end must not undo this (FAILURES case 51).
         await connection.execute(
             update(websites)
