@@ -160,7 +160,9 @@ async def test_a_long_thread_is_read_in_pages(db: Database, client: httpx.AsyncC
         rows.message("c", n, f"word{n}.", sent_at=rows.ago(minutes=3000 - n) if n > 9 else None)
         for n in range(450)
     ]
-    await put(db, [rows.website(), rows.conversation("c", message_count=450), *talk])
+    await put(
+        db, [rows.website(), rows.conversation("c", subject="Long", message_count=450), *talk]
+    )
     newest = (await client.get("/conversations/c")).text
     assert "word449." in newest
     assert "word249." not in newest
