@@ -117,6 +117,7 @@ async def take_back_rows(
     mapping = effective((await rules_of(connection, website_id)).mapping)
     crisp = await _crisp_fields(connection, website_id, ids)
     decided = await _decided(connection, website_id, ids)
+    winners = await _winners(connection, website_id, ids)
     undoings = []
     for row in rows:
         contact = known.get(row.contact_id)
@@ -127,6 +128,10 @@ async def take_back_rows(
         if undoing.deletes and row.contact_id in decided:
             undoing.deletes = False
             undoing.kept.append(stays("decided", "Conversations were linked to it by a person."))
+        if row.outcome == "create" and row.contact_id in winners:
+            # Whoever merged into it answers through it: without it they would be nobody.
+            undoing.deletes, undoing.edit = False, None
+            undoing.kept.append(stays("merged", "Another contact was merged into it since."))
         undoings.append(undoing)
     await ingest_edits(connection, website_id, [u.edit for u in undoings if u.edit is not None])
     gone = [u.row.contact_id for u in undoings if u.deletes]
@@ -143,6 +148,16 @@ async def _decided(connection: AsyncConnection, website_id: str, ids: Sequence[s
         )
     )
     return {row.contact_id for row in rows}
+
+
+async def _winners(connection: AsyncConnection, website_id: str, ids: Sequence[str]) -> set[str]:
+    """Those into which a person merged another contact."""
+    rows = await connection.execute(
+        select(contacts.c.merged_into).where(
+            contacts.c.website_id == website_id, contacts.c.merged_into.in_(ids)
+        )
+    )
+    return set(rows.scalars())
 
 
 async def _crisp_fields(

@@ -34,6 +34,7 @@ from app.imports.steps import (
 )
 from app.imports.tables import import_rows, imports
 from app.imports.work import claim_import, one_import
+from tests.edits.merging import merged, taken_back
 from tests.imports.importing import MEMBER, adds_up, importing
 from tests.ingesting import ms, person, talk
 
@@ -289,6 +290,25 @@ async def test_undo_keeps_and_reports_what_others_changed(
         kept = await site.person("b@x.example")
         assert (kept.name, kept.avatar) == (None, "https://x.example")
         assert await site.rows(select(companies)) == []
+
+
+async def test_undo_keeps_a_contact_into_which_another_was_merged(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with importing(database_url, tmp_path) as site:
+        await site.take(person("ben", email="ben@b.example"), talk("s", people_id="ben"))
+        done = await site.run("email,name\nada@acme.example,Ada\n")
+        ada = await site.person("ada@acme.example")
+        ben = (await site.contact("ben")).id
+        merge_id = await merged(site, "contact", ben, ada.id)
+        undone = await site.undo(done.id)
+        assert (undone.counts["undone"], undone.counts["kept"]) == (0, 1)
+        assert (await site.lines(done.id))[2].problems[0]["code"] == "merged"
+        kept = await site.person("ada@acme.example")
+        assert (kept.id, kept.name, kept.deleted_at) == (ada.id, "Ada", None)
+        assert (await site.conversation("s")).contact_id == ada.id
+        await taken_back(site, merge_id)
+        assert await site.owner("s") == "ben"
 
 
 async def test_undo_by_row(database_url: str, tmp_path: Path) -> None:
