@@ -12,7 +12,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from sqlalchemy import func, select, update
 
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations
+from app.sandbox import truth
 from app.sandbox.churn import FULL_MIX
 from app.sandbox.hook_fates import Shares, copies_of
 from app.sandbox.records import Change
@@ -206,22 +207,27 @@ class Unfound:
 
     People other than new ones are met by the rolling read only, conversations that were removed by
     a full run. A message that was removed or edited further back than its thread's NEWEST is not
-    looked at again once its thread was read.
+    looked at again once its thread was read. Nor is a thread read again of which a removal, that
+    leaves the conversation's date alone, was the last there was: it may have been read before it.
     """
 
     people: set[str] = field(default_factory=set)
     conversations: set[str] = field(default_factory=set)
     removed_messages: set[MessageKey] = field(default_factory=set)
     edited_messages: set[MessageKey] = field(default_factory=set)
+    traceless_messages: set[MessageKey] = field(default_factory=set)
 
-    def learn(self, lost: Change) -> None:
+    def learn(self, lost: Change, updated_ms: Mapping[str, int]) -> None:
         data = lost.data
         if lost.event.startswith("people:") and lost.kind != "person_new":
             self.people.add(data["people_id"])
         elif lost.event == "session:removed":
             self.conversations.add(data["session_id"])
         elif lost.event == "message:removed":
-            self.removed_messages.add((data["session_id"], data["fingerprint"]))
+            key = (data["session_id"], data["fingerprint"])
+            self.removed_messages.add(key)
+            if updated_ms.get(key[0], 0) <= lost.at_ms:
+                self.traceless_messages.add(key)
         elif lost.event == "message:updated":
             self.edited_messages.add((data["session_id"], data["fingerprint"]))
 
@@ -229,9 +235,11 @@ class Unfound:
 def unfound_in(world: World) -> Unfound:
     shares = Shares().changed(SHARES | HOW_FAR)
     unfound = Unfound()
+    rows = truth.conversations(world, world.main, removed=False)
+    updated_ms = {row["session_id"]: row["updated_at"] for row in rows}
     for one in world.changes:
         if not copies_of(world.seed, one.number, shares):
-            unfound.learn(one)
+            unfound.learn(one, updated_ms)
     return unfound
 
 
@@ -273,7 +281,7 @@ async def true_conversations(crisp: Crispsync, unfound: Unfound) -> dict[Any, Ro
 
 async def compare_messages(crisp: Crispsync, unfound: Unfound) -> None:
     stored, true = await crisp._stored_messages(), crisp._true_messages()
-    unknown = unfound.removed_messages & deep_ones(stored)
+    unknown = unfound.removed_messages & (deep_ones(stored) | unfound.traceless_messages)
     unknown |= unfound.edited_messages & deep_ones(true)
     unknown |= {key for key in stored if key[0] in unfound.conversations and key not in true}
     assert_same("messages", _without(stored, unknown), _without(true, unknown))
