@@ -118,7 +118,7 @@ async def _count(connection: AsyncConnection, website_id: str, asked: Asked) -> 
 async def companies_of(
     connection: AsyncConnection, website_id: str, contact_ids: Sequence[str]
 ) -> dict[str, list[AnyRow]]:
-    """The companies each of these contacts belongs to now."""
+    """The companies each of these contacts belongs to now, without deleted ones."""
     found: dict[str, list[AnyRow]] = defaultdict(list)
     if not contact_ids:
         return found
@@ -131,7 +131,10 @@ async def companies_of(
             and_(companies.c.website_id == link.website_id, companies.c.id == link.company_id),
         )
         .where(
-            link.website_id == website_id, link.contact_id.in_(contact_ids), link.until.is_(None)
+            link.website_id == website_id,
+            link.contact_id.in_(contact_ids),
+            link.until.is_(None),
+            companies.c.deleted_at.is_(None),
         )
         .order_by(companies.c.name, companies.c.id)
     )

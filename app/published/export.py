@@ -105,6 +105,8 @@ async def _attribute_keys(connection: AsyncConnection, table: Table, export: Exp
     keys = split(table.c.attributes).table_valued("key", "value", name="attribute")
     query = select(keys.c.key).select_from(table.join(keys, true()))
     query = query.where(table.c.website_id.in_(export.website_ids)).distinct()
+    if not export.hidden:
+        query = query.where(table.c.deleted_at.is_(None))
     return sorted((await connection.execute(query)).scalars())
 
 

@@ -9,6 +9,7 @@ from app.edits.hiding import hide, show
 from app.edits.journal import Kind
 from app.edits.links import Decision, decide_link, take_link_back
 from app.errors import NotFound, Refused
+from app.pages.queries_contacts import companies_of
 from app.records import conversation_id
 from tests.edits.merging import MIRA, company, merged, picture
 from tests.ingesting import Site, connected, person, talk
@@ -150,6 +151,17 @@ async def test_a_deleted_company_has_no_conversations_until_it_is_restored(
         assert len(await site.rows(select(companies))) == 1
         await shown(site, "company", acme)
         assert await site.companies_of_talk("s") == await site.companies_of_talk("t") == ["Acme"]
+
+
+async def test_a_deleted_company_is_not_named_beside_its_contacts(database_url: str) -> None:
+    async with connected(database_url) as site:
+        await site.take(person("ann", company={"name": "Acme", "domain": "acme.example"}))
+        ann, acme = (await site.contact("ann")).id, (await company(site, "Acme")).id
+        for act, names in ((hidden, []), (shown, ["Acme"])):
+            await act(site, "company", acme)
+            async with site.db.read() as connection:
+                of = await companies_of(connection, site.id, [ann])
+            assert [row.name for row in of[ann]] == names
 
 
 async def test_a_merged_one_is_neither_deleted_nor_restored(database_url: str) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
+from app.accounts.tables import audit_log
 from app.companies.tables import companies
 from app.contacts.tables import contacts
 from app.edits.journal import Kind
@@ -45,7 +46,7 @@ REMOVALS = st.tuples(st.just("removal"), NAMES)
 
 
 async def empty(site: Site) -> None:
-    for table in (merges, *reversed(PICTURED)):
+    for table in (audit_log, merges, *reversed(PICTURED)):
         await site.execute(delete(table))
 
 

@@ -91,6 +91,15 @@ async def test_what_is_hidden_or_filtered_is_left_out(database_url: str) -> None
         assert row["session_id"] == "t2-acme"
 
 
+async def test_an_attribute_that_only_hidden_contacts_have_is_no_column(database_url: str) -> None:
+    async with connected(database_url) as site:
+        await site.add_by_hand("Ann", attributes={"plan": "gold"}, deleted_at=moment(1))
+        await site.add_by_hand("Ben", attributes={"team": "blue"})
+        for hidden, heads in ((False, {"data.team"}), (True, {"data.plan", "data.team"})):
+            (row, *_) = rows_in(await exported(site.db, "contacts", hidden=hidden))
+            assert {head for head in row if head.startswith("data.")} == heads
+
+
 async def many_messages(site: Site, count: int) -> None:
     await site.take(talk("long"))
     own = (await site.conversation("long")).id
