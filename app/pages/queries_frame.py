@@ -15,7 +15,10 @@ from app.websites.tables import websites
 
 
 async def all_websites(connection: AsyncConnection) -> Sequence[AnyRow]:
-    """Oldest connection first, so that the default website stays the same when others join."""
+    """Oldest connection first, so that the default website stays the same when others join; after
+    them those of which nothing is read.
+    """
+    read = case((websites.c.status.in_(("connected", "paused")), 0), else_=1)
     query = select(
         websites.c.id,
         websites.c.name,
@@ -27,7 +30,8 @@ async def all_websites(connection: AsyncConnection) -> Sequence[AnyRow]:
         websites.c.people_reread_at,
         websites.c.import_custom_data,
     )
-    return (await connection.execute(query.order_by(websites.c.connected_at, websites.c.id))).all()
+    query = query.order_by(read, websites.c.connected_at, websites.c.id)
+    return (await connection.execute(query)).all()
 
 
 async def latest_runs(
