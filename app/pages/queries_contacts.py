@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Text, and_, case, exists, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -100,8 +101,7 @@ def _facet_column(website_id: str, name: str) -> ColumnElement[str]:
         return contacts.c.source
     if name == "company":
         # Asked once for all contacts, not once for each.
-        link = contact_companies.c
-        present = select(link.contact_id).where(link.website_id == website_id, link.until.is_(None))
+        present = _belonging(website_id, contact_companies.c.contact_id)
         return case((contacts.c.id.in_(present), "yes"), else_="no")
     return case((contacts.c.deleted_at.is_(None), "no"), else_="yes")
 
@@ -122,25 +122,28 @@ async def companies_of(
     found: dict[str, list[AnyRow]] = defaultdict(list)
     if not contact_ids:
         return found
+    contact_id = contact_companies.c.contact_id
+    query = _belonging(website_id, contact_id, companies.c.id, companies.c.name)
+    query = query.where(contact_id.in_(contact_ids)).order_by(companies.c.name, companies.c.id)
+    for row in await connection.execute(query):
+        found[row.contact_id].append(row)
+    return found
+
+
+def _belonging(website_id: str, *columns: ColumnElement[Any]) -> AnySelect:
+    """Those columns of who belongs now to which company that is there to see."""
     link = contact_companies.c
-    query = (
-        select(link.contact_id, companies.c.id, companies.c.name)
+    return (
+        select(*columns)
         .join_from(
             contact_companies,
             companies,
             and_(companies.c.website_id == link.website_id, companies.c.id == link.company_id),
         )
         .where(
-            link.website_id == website_id,
-            link.contact_id.in_(contact_ids),
-            link.until.is_(None),
-            companies.c.deleted_at.is_(None),
+            link.website_id == website_id, link.until.is_(None), companies.c.deleted_at.is_(None)
         )
-        .order_by(companies.c.name, companies.c.id)
     )
-    for row in await connection.execute(query):
-        found[row.contact_id].append(row)
-    return found
 
 
 async def counts_of(

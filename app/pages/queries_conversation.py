@@ -111,7 +111,7 @@ def _bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
 async def memberships(
     connection: AsyncConnection, website_id: str, contact_id: str
 ) -> Sequence[AnyRow]:
-    """A contact's companies, present ones first."""
+    """A contact's companies, present ones first, without deleted ones."""
     link = contact_companies.c
     query = (
         select(
@@ -127,7 +127,11 @@ async def memberships(
             companies,
             and_(companies.c.website_id == link.website_id, companies.c.id == link.company_id),
         )
-        .where(link.website_id == website_id, link.contact_id == contact_id)
+        .where(
+            link.website_id == website_id,
+            link.contact_id == contact_id,
+            companies.c.deleted_at.is_(None),
+        )
         .order_by(link.until.is_not(None), link.since.desc(), companies.c.id)
     )
     return (await connection.execute(query)).all()

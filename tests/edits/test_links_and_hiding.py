@@ -9,7 +9,9 @@ from app.edits.hiding import hide, show
 from app.edits.journal import Kind
 from app.edits.links import Decision, decide_link, take_link_back
 from app.errors import NotFound, Refused
-from app.pages.queries_contacts import companies_of
+from app.pages import queries_contacts
+from app.pages.listing import read_listing
+from app.pages.queries_conversation import memberships
 from app.records import conversation_id
 from tests.edits.merging import MIRA, company, merged, picture
 from tests.ingesting import Site, connected, person, talk
@@ -154,14 +156,18 @@ async def test_a_deleted_company_has_no_conversations_until_it_is_restored(
 
 
 async def test_a_deleted_company_is_not_named_beside_its_contacts(database_url: str) -> None:
+    q = queries_contacts
+    everybody = read_listing({}, q.SORTS, q.DEFAULT_SORT, q.FILTERS)
     async with connected(database_url) as site:
         await site.take(person("ann", company={"name": "Acme", "domain": "acme.example"}))
         ann, acme = (await site.contact("ann")).id, (await company(site, "Acme")).id
-        for act, names in ((hidden, []), (shown, ["Acme"])):
+        for act, names, has in ((hidden, [], "no"), (shown, ["Acme"], "yes")):
             await act(site, "company", acme)
             async with site.db.read() as connection:
-                of = await companies_of(connection, site.id, [ann])
-            assert [row.name for row in of[ann]] == names
+                found = await q.list_contacts(connection, site.id, everybody)
+                own = await memberships(connection, site.id, ann)
+            assert [row.name for row in found.companies[ann]] == [r.name for r in own] == names
+            assert found.facets.counts["company"] == {has: 1}
 
 
 async def test_a_merged_one_is_neither_deleted_nor_restored(database_url: str) -> None:
