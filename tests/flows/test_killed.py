@@ -122,6 +122,7 @@ def test_running_serve_takes_over(program: Program, migrated_postgres_url: str) 
         env = box.connected(url)  # with the default lease
         pulling = program.start("sync", "--full", "--wait", env=env)
         until(lambda: stored_conversations(url) > 50)
+        box.world.delay_ms = 3000  # so that it is still at work when the other one has started
         server = program.start("serve", "--port", "0", env=env)
         server.wait_for_line("crispsync serves")
         before = lease_owner(url)
