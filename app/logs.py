@@ -7,10 +7,12 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO, cast
 
 import stamina
 import structlog
+from structlog.contextvars import bound_contextvars
 
 ALLOWED = frozenset(
     {
@@ -29,10 +31,24 @@ ALLOWED = frozenset(
         "port",
         "exception",
         "request_id",
+        "method",
+        "route",
+        "ms",
     }
 )
 # These write addresses of requests, and Crisp's may hold e-mail addresses (FAILURES case 99).
 CHATTY = ("httpx", "httpcore", "arq.worker", "arq.jobs", "sqlalchemy.engine")
+
+
+def current_request_id() -> str | None:
+    """Of the request, command or job that is at work, as its log lines carry it."""
+    found: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return found
+
+
+def as_of_request(request_id: str | None) -> AbstractContextManager[None]:
+    """What is logged inside carries this id; None: whatever it carried before."""
+    return nullcontext() if request_id is None else bound_contextvars(request_id=request_id)
 
 
 class _CurrentStderr(io.TextIOBase):

@@ -17,6 +17,7 @@ from app.insights.business_hours import read_hours
 from app.jobs import no_bell, ring_redis
 from app.pages.parts import Uploads
 from app.pages.routes import install
+from app.probes.requests import install_request_ids
 from app.probes.routes import install_probes, watching_the_loop
 from app.settings import Settings, get_settings
 from app.sync.access import opened_client
@@ -69,6 +70,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
     install_probes(app, settings)
     mount_api(app, actor_of_token, settings.api_requests_per_minute)
     install(app)
+    install_request_ids(app)
     return app
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +12,7 @@ from app import clock
 from app.accounts.actors import Actor
 from app.accounts.tables import audit_log
 from app.db.base import new_id
+from app.logs import current_request_id
 
 
 async def audit(
@@ -43,6 +43,6 @@ async def audit(
             subject_id=subject_id,
             before=None if before is None else dict(before),
             after=None if after is None else dict(after),
-            request_id=structlog.contextvars.get_contextvars().get("request_id"),
+            request_id=current_request_id(),
         )
     )

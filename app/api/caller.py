@@ -6,15 +6,13 @@ What a token may not see does not exist for it: 404, never 403 (FAILURES case 91
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Query, Request
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor, Role
-from app.accounts.audit import audit
 from app.db.session import Database
 from app.errors import NotFound, Refused
 from app.websites.tables import websites
@@ -79,22 +77,6 @@ async def chosen(connection: AsyncConnection, actor: Actor, asked: str | None) -
             else "No website is connected that this token may see."
         )
     return seen[0]
-
-
-async def noted(
-    db: Database,
-    actor: Actor,
-    action: str,
-    website_id: str,
-    subject: tuple[str, str],
-    after: Mapping[str, Any] | None = None,
-) -> None:
-    """Into the audit log, for what the layers below do without naming who (SPEC P4)."""
-    await db.transact(
-        lambda connection: audit(
-            connection, actor, action, website_id=website_id, subject=subject, after=after
-        )
-    )
 
 
 def known_id(text: str) -> bool:

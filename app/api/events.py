@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor
 from app.api.answers import answer
-from app.api.caller import Asked, Caller, Db, Text, chosen, known_id, member, noted, visible
+from app.api.caller import Asked, Caller, Db, Text, chosen, known_id, member, visible
 from app.api.cursors import bad_cursor, seal, unseal
 from app.api.paging import CursorText, Limit, Page
 from app.api.problems import errors
@@ -98,10 +98,9 @@ async def replay(request: Request, db: Db, actor: Caller, event_id: str) -> Resp
     """Have it applied again: harmless, since older news never replaces newer."""
     async with db.read() as connection:
         found = await _load(connection, actor, event_id)
-    done = await replay_one(db, found.id, found.website_id)
+    done = await replay_one(db, found.id, found.website_id, actor)
     if done.without_body:
         raise Refused("Its body is not kept any more, so there is nothing to apply.")
-    await noted(db, actor, "event.replayed", str(found.website_id), ("event", found.id))
     request.app.state.whole.state.hook_bell()
     async with db.read() as connection:
         return answer(request, await _load(connection, actor, event_id))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor
 from app.api.answers import answer
-from app.api.caller import Asked, Caller, Db, admin, chosen, noted
+from app.api.caller import Asked, Caller, Db, admin, chosen
 from app.api.finding import website_with
 from app.api.paging import CursorText, Limit, Page, page_of
 from app.api.problems import errors
@@ -28,9 +28,6 @@ FAILURE_ORDERS: Mapping[str, Order] = {
 }
 Kind = Literal["full", "incremental", "backfill", "audit"]
 State = Literal["queued", "running", "paused", "done", "partial", "failed", "cancelled"]
-
-
-_DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 
 
 class Sync(Shape):
@@ -128,10 +125,10 @@ async def start_sync(
         website_id,
         wanted.kind,
         started_by=actor.name,
+        actor=actor,
         window_from=wanted.window_from,
         window_to=wanted.window_to,
     )
-    await noted(db, actor, "sync.started", website_id, ("sync", run_id), {"kind": wanted.kind})
     await request.app.state.whole.state.ring()
     async with db.read() as connection:
         run = await _load(connection, actor, run_id)
@@ -183,10 +180,9 @@ async def change_sync(
     async with db.read() as connection:
         run = await _load(connection, actor, sync_id)
     if what == "resume":
-        await runs.resume(db, run.website_id, run.id)
+        await runs.resume(db, run.website_id, run.id, actor)
         await request.app.state.whole.state.ring()
     else:
-        await runs.ask(db, run.website_id, run.id, what)
-    await noted(db, actor, f"sync.{_DONE[what]}", run.website_id, ("sync", run.id))
+        await runs.ask(db, run.website_id, run.id, what, actor)
     async with db.read() as connection:
         return answer(request, await _load(connection, actor, sync_id))

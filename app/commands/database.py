@@ -8,7 +8,10 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+import structlog
+
 import app.tables  # noqa: F401  # all of them: erasing goes through what the metadata knows
+from app.db.base import new_id
 from app.db.migrate import upgrade
 from app.db.session import Database, open_database
 from app.errors import Failed
@@ -30,6 +33,8 @@ def with_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
     upgrade(settings.database_url)
 
     async def run() -> T:
+        # What it queues is done by somebody else, whose log lines then name this command.
+        structlog.contextvars.bind_contextvars(request_id=new_id())
         db = open_database(settings.database_url)
         try:
             return await work(db, settings)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.actors import COMMAND
 from app.commands.database import with_database
 from app.commands.output import as_document, as_table
 from app.commands.syncs import parse_day
@@ -119,7 +120,7 @@ def replay(event_id: str | None, wanted: Filter, *, as_json: bool) -> str:
             raise Refused("--id names one event: leave out --state, --event, --since and --until.")
         done = _replay_one(event_id, wanted.website_id)
     elif wanted.states or wanted.since or wanted.until:
-        done = with_database(lambda db, _settings: replay_matching(db, wanted))
+        done = with_database(lambda db, _settings: replay_matching(db, wanted, COMMAND))
     else:
         raise Refused("Say what to replay: --id ID, --state S, or --since and --until.")
     if as_json:
@@ -131,7 +132,7 @@ def _replay_one(event_id: str, website_id: str | None) -> Replayed:
     async def work(db: Database, _settings: Settings) -> Replayed:
         async with db.read() as connection:
             row = _require(event_id, await get_event(connection, _tidy(event_id), website_id))
-        done = await replay_one(db, row.id, website_id)
+        done = await replay_one(db, row.id, website_id, COMMAND)
         if done.without_body:
             raise Refused(f"Event {row.id} cannot be replayed: its body is no longer kept.")
         return done

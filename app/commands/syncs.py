@@ -9,6 +9,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.actors import COMMAND
 from app.commands.database import with_database
 from app.commands.progress import RunProgress, in_words
 from app.db.runner_lock import try_runner_lock
@@ -102,6 +103,7 @@ def _run(
                 website_id,
                 kind,
                 started_by="command",
+                actor=COMMAND,
                 window_from=window[0] if window else None,
                 window_to=window[1] if window else None,
                 accept_removals=accept_removals,

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.contacts.tables import erased_identities
 from app.db.upsert import lock_key, upsert
+from app.logs import current_request_id
 from app.records import normal_address
 from app.settings import get_settings
 from app.vault.keys import Keyring, load_keyring
@@ -123,11 +124,12 @@ async def list_erased(
             "digest": digest,
             "erased_at": moment,
             "swept_at": None,
+            "request_id": current_request_id(),
         }
         for digest in sorted({hasher(identity) for identity in identities})
     ]
     key = ("website_id", "digest")
-    await upsert(connection, erased_identities, rows, key=key, update=("swept_at",))
+    await upsert(connection, erased_identities, rows, key=key, update=("swept_at", "request_id"))
 
 
 def identities_in(value: Any, depth: int = 0) -> Iterator[Identity]:

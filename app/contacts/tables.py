@@ -134,6 +134,7 @@ erased_identities = website_table(
     Column("erased_at", UtcDateTime, nullable=False),
     # When raw hooks, uploads and the database's own left-overs had been looked through for it.
     Column("swept_at", UtcDateTime),
+    Column("request_id", Text),
     PrimaryKeyConstraint("website_id", "digest"),
     Index(
         "ix_erased_identities_unswept",

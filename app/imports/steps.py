@@ -31,6 +31,7 @@ from app.imports.tables import import_rows, imports
 from app.imports.undo import CHUNK, undo_lines
 from app.imports.uploads import forget
 from app.imports.work import one_import
+from app.logs import current_request_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ async def ask_plan(
         await connection.execute(
             one_import(website_id, import_id).values(
                 state="planning",
+                request_id=current_request_id(),
                 mode=choice.mode,
                 columns=[column.as_json() for column in choice.columns],
                 options=options | kept,
@@ -140,6 +142,7 @@ async def ask_again(db: Database, website_id: str, import_id: str, actor: Actor)
         await connection.execute(
             one_import(website_id, import_id).values(
                 state="planning",
+                request_id=current_request_id(),
                 counts=counts,
                 checkpoint={"again": again},
                 plan_hash=None,
@@ -188,7 +191,11 @@ async def ask_commit(
         )
         await connection.execute(
             one_import(website_id, import_id).values(
-                state="committing", checkpoint={}, started_at=None, lease_until_ms=0
+                state="committing",
+                request_id=current_request_id(),
+                checkpoint={},
+                started_at=None,
+                lease_until_ms=0,
             )
         )
         after = {"mode": row.mode, "counts": row.counts}
@@ -207,7 +214,12 @@ async def ask_undo(db: Database, website_id: str, import_id: str, actor: Actor) 
             require_state(row, ("done", "failed"))
         await connection.execute(
             one_import(website_id, import_id).values(
-                state="undoing", checkpoint={}, error=None, started_at=None, lease_until_ms=0
+                state="undoing",
+                request_id=current_request_id(),
+                checkpoint={},
+                error=None,
+                started_at=None,
+                lease_until_ms=0,
             )
         )
         await audit_import(connection, actor, "import.undone", website_id, import_id, None)

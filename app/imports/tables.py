@@ -36,6 +36,8 @@ imports = website_table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Column("created_by", Text, nullable=False),
+    # The request that asked for the step it is at, as in the logs and the audit log.
+    Column("request_id", Text),
     # What the person's own file is called, and under which random name it is kept here.
     Column("file_name", Text, nullable=False),
     Column("file_size", BigInt, nullable=False),

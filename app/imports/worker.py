@@ -18,6 +18,7 @@ from app.imports.commit import commit
 from app.imports.plan import make_plan
 from app.imports.undo import undo
 from app.imports.work import Work, claim_import, fail, heartbeat, release
+from app.logs import as_of_request
 
 log = structlog.get_logger()
 
@@ -56,6 +57,11 @@ class ImportWorker:
         held = await claim_import(self.db, self.folder, owner, self.lease_seconds, import_id)
         if held is None:
             return False
+        with as_of_request(held.row.request_id):
+            await self._take_step(held)
+        return True
+
+    async def _take_step(self, held: Work) -> None:
         self._log("import.started", held)
         step = asyncio.create_task(execute(held))
         stop = asyncio.create_task(self.stopping.wait())
@@ -68,7 +74,6 @@ class ImportWorker:
             with contextlib.suppress(asyncio.CancelledError):
                 await step
         self._log("import.ended", held)
-        return True
 
     def _log(self, event: str, held: Work) -> None:
         if not self.quiet:

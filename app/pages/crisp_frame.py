@@ -138,7 +138,9 @@ async def sync(request: Request, actor: CurrentActor, kind: Typed = "") -> Respo
         if kind not in {"full", "incremental"}:
             raise Refused("A sync is full or incremental.")
         chosen: Literal["full", "incremental"] = "full" if kind == "full" else "incremental"
-        await request_run(database_of(request), website_id, chosen, started_by=actor.name)
+        await request_run(
+            database_of(request), website_id, chosen, started_by=actor.name, actor=actor
+        )
     except CrispsyncError as error:
         return await _show(request, error.http_status, error.message)
     await ring_of(request)()

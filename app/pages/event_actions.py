@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.errors import Refused
-from app.pages.access import member
+from app.pages.access import CurrentActor, member
 from app.pages.events import ALL, DEFAULT_STATE, filter_of, read_events, require_event
 from app.pages.frame import database_of, visit
 from app.pages.parts import ring_for_hooks
@@ -23,6 +23,7 @@ Typed = Annotated[str, Form()]
 @router.post("/events/replay")
 async def replay_all(
     request: Request,
+    actor: CurrentActor,
     state: Typed = "",
     event: Typed = "",
     first: Annotated[str, Form(alias="from")] = "",
@@ -40,17 +41,17 @@ async def replay_all(
     async with visit(request) as page:
         frame = page.frame
         wanted = filter_of(asked, page.website_id, frame.moments)
-    done = await replay_matching(database_of(request), wanted)
+    done = await replay_matching(database_of(request), wanted, actor)
     ring_for_hooks(request)
     return _see(frame.url("/events", **asked.chosen, **_told(done)))
 
 
 @router.post("/events/{event_id}/replay")
-async def replay_this(request: Request, event_id: str) -> Response:
+async def replay_this(request: Request, actor: CurrentActor, event_id: str) -> Response:
     async with visit(request) as page:
         frame, website_id = page.frame, page.website_id
         row = await require_event(page, event_id)
-    done = await replay_one(database_of(request), row.id, website_id)
+    done = await replay_one(database_of(request), row.id, website_id, actor)
     ring_for_hooks(request)
     return _see(frame.url(f"/events/{row.id}", **_told(done)))
 

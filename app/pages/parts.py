@@ -51,6 +51,7 @@ class RequestRun(Protocol):
         kind: Literal["full", "incremental", "backfill"],
         *,
         started_by: str,
+        actor: Actor | None = None,
         window_from: datetime | None = None,
         window_to: datetime | None = None,
     ) -> str: ...
@@ -64,8 +65,8 @@ class Uploads:
     most_mb: int
 
 
-Ask = Callable[[Database, str, str, Literal["pause", "cancel"]], Awaitable[None]]
-Resume = Callable[[Database, str, str], Awaitable[None]]
+Ask = Callable[[Database, str, str, Literal["pause", "cancel"], Actor], Awaitable[None]]
+Resume = Callable[[Database, str, str, Actor], Awaitable[None]]
 Preview = Callable[[str, datetime, datetime], Awaitable[PreviewOf]]
 RefreshNow = Callable[[Actor, str, Kind, str], Awaitable[None]]
 Ring = Callable[[], Awaitable[None]]

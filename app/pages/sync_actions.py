@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.errors import CrispsyncError, NotFound, Refused
-from app.pages.access import admin
+from app.pages.access import CurrentActor, admin
 from app.pages.frame import Frame, database_of, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_day
@@ -20,7 +20,6 @@ from app.pages.times import Moments
 
 router = APIRouter(dependencies=[Depends(require_own_request), Depends(admin)])
 
-STARTED_BY = "pages"
 Kind = Literal["full", "incremental", "backfill"]
 KINDS: dict[str, Kind] = {"full": "full", "incremental": "incremental", "backfill": "backfill"}
 Calls = Annotated[SyncCalls, Depends(sync_calls)]
@@ -31,6 +30,7 @@ Typed = Annotated[str, Form()]
 @router.post("/syncs")
 async def start(
     request: Request,
+    actor: CurrentActor,
     calls: Calls,
     ring: Bell,
     kind: Typed = "",
@@ -48,7 +48,8 @@ async def start(
         database_of(request),
         _website(frame),
         chosen,
-        started_by=STARTED_BY,
+        started_by=actor.name,
+        actor=actor,
         window_from=window[0],
         window_to=window[1],
     )
@@ -78,17 +79,19 @@ async def preview(
 
 
 @router.post("/syncs/{run_id}/{what}")
-async def change(request: Request, calls: Calls, ring: Bell, run_id: str, what: str) -> Response:
+async def change(
+    request: Request, actor: CurrentActor, calls: Calls, ring: Bell, run_id: str, what: str
+) -> Response:
     frame = await _frame(request)
     if not known_id(run_id):
         raise NotFound("There is no such sync in this website.")
     db, website_id = database_of(request), _website(frame)
     if what == "resume":
-        await calls.resume(db, website_id, run_id)
+        await calls.resume(db, website_id, run_id, actor)
         await ring()
     elif what in {"pause", "cancel"}:
         asked: Literal["pause", "cancel"] = "pause" if what == "pause" else "cancel"
-        await calls.ask(db, website_id, run_id, asked)
+        await calls.ask(db, website_id, run_id, asked, actor)
     else:
         raise NotFound("A sync can be paused, resumed or cancelled, and nothing else.")
     return _see(frame, run_id)

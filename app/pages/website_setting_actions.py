@@ -93,7 +93,7 @@ async def change_connection(request: Request, actor: CurrentActor, what: str) ->
         await resume_connection(db, actor, website_id)
         ring_for_hooks(request)
     elif what == "first-import":
-        run_id = await request_run(db, website_id, "full", started_by=actor.name)
+        run_id = await request_run(db, website_id, "full", started_by=actor.name, actor=actor)
         await ring_of(request)()
         return RedirectResponse(frame.url(f"/syncs/{run_id}"), 303)
     else:

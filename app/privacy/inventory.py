@@ -58,9 +58,7 @@ MENTIONS: Mapping[str, Mention] = {
     "merges": Mention(("loser_id", "winner_id", "fields"), "delete"),
 }
 
-_IMPORTS = (
-    "id state mode counts created_by file layout columns options repairs plan_hash checkpoint"
-)
+_IMPORTS = "id state mode counts created_by request_id file layout columns options repairs plan_hash checkpoint"
 FREE: Mapping[str, frozenset[str]] = {
     table: frozenset(columns.split())
     for table, columns in {
@@ -69,7 +67,7 @@ FREE: Mapping[str, frozenset[str]] = {
         "sync_failures": "website_id run_id kind",
         "audit_findings": "website_id run_id kind what missed_by",
         "saved_views": "website_id id owner_id list",
-        "sync_runs": "website_id id kind state asked started_by counts checkpoint error lease_owner",
+        "sync_runs": "website_id id kind state asked started_by request_id counts checkpoint error lease_owner",
         "inbox_events": "id website_id event state",
         "import_rows": "website_id import_id outcome state company_key",
         "imports": f"website_id lease_owner file_name {_IMPORTS}",
@@ -105,6 +103,6 @@ FREE: Mapping[str, frozenset[str]] = {
         "import_mappings": "website_id name columns options created_by",
         # Sealed, hashed.
         "sealed_secrets": "website_id field key_id sealed",
-        "erased_identities": "website_id digest",
+        "erased_identities": "website_id digest request_id",
     }.items()
 }

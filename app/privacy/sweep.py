@@ -16,6 +16,7 @@ from app import clock
 from app.contacts.tables import erased_identities
 from app.db.session import Database
 from app.db.words import forget_words
+from app.logs import as_of_request
 from app.privacy.uploads import sweep_uploads
 from app.webhooks.erased import sweep_hooks
 
@@ -47,11 +48,21 @@ async def sweep(db: Database, uploads: Path) -> int:
     for website_id in website_ids:
         hooks = await sweep_hooks(db, website_id)
         files = await sweep_uploads(db, uploads, website_id)
-        log.info("erasure.swept", website_id=website_id, count=hooks + files)
+        await _tell(db, website_id, hooks + files)
     await leave_nothing(db)
     for website_id in website_ids:
         await db.transact(partial(_mark, website_id=website_id, started=started))
     return len(website_ids)
+
+
+async def _tell(db: Database, website_id: str, count: int) -> None:
+    """A line for each request that asked for an erasure: one sweep does for several."""
+    query = select(_i.request_id).where(_i.website_id == website_id, _UNSWEPT).distinct()
+    async with db.read() as connection:
+        asked = (await connection.execute(query)).scalars().all()
+    for request_id in asked:
+        with as_of_request(request_id):
+            log.info("erasure.swept", website_id=website_id, count=count)
 
 
 async def _mark(connection: AsyncConnection, website_id: str, started: object) -> None:

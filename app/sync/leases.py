@@ -37,6 +37,7 @@ class Claim:
     counts: dict[str, int]
     lease_ms: int
     asked: Asked | None = None
+    request_id: str | None = None
 
 
 async def claim(
@@ -73,6 +74,7 @@ async def claim(
             counts=row.counts,
             lease_ms=round(lease_seconds * 1000),
             asked=row.asked,
+            request_id=row.request_id,
         )
 
     return await db.transact(work)

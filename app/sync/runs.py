@@ -10,10 +10,13 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.accounts.actors import Actor
+from app.accounts.audit import audit
 from app.db.base import new_id
 from app.db.session import Database
 from app.db.upsert import db_now_ms, lock_key
 from app.errors import Conflict, NotFound, Refused
+from app.logs import current_request_id
 from app.sync.tables import sync_runs
 from app.websites.rules import activate, require_website
 
@@ -37,13 +40,14 @@ async def request_run(  # noqa: PLR0913  # what is asked for, by name
     kind: Kind,
     *,
     started_by: str,
+    actor: Actor | None = None,
     window_from: datetime | None = None,
     window_to: datetime | None = None,
     accept_removals: bool = False,
     sample: Sample | None = None,
     unless_since: datetime | None = None,
 ) -> str:
-    """Queue a run, or attach to the same unfinished one; its id.
+    """Queue a run, or attach to the same unfinished one; its id. `actor`: the person or token that asks.
 
     With `unless_since`, also to one that was asked for since, whatever became of it: several processes
     may find at the same time that a run is due. Raises Refused, NotFound, and Conflict when that one is at work without `accept_removals`.
@@ -53,16 +57,13 @@ async def request_run(  # noqa: PLR0913  # what is asked for, by name
 
     async def work(connection: AsyncConnection) -> str:
         await lock_key(connection, f"runs {website_id}")
-        website = await require_website(connection, website_id)
-        begins = website.status == "waiting" and kind in {"full", "backfill"}
-        if website.status != "connected" and not begins:
-            raise Refused(_STANDSTILL[website.status])
+        website = await _require_syncing(connection, website_id, kind)
         same = await _find_same(connection, website_id, kind, window_from, window_to)
         if same is None and unless_since is not None:
             same = await _find_since(connection, website_id, kind, unless_since)
         if same is not None:
             if accept_removals:
-                await _accept_removals(connection, website_id, same)
+                await _accept_removals(connection, website_id, same, actor)
             return same
         run_id = new_id()
         accepting = {"accept_removals": True} if accept_removals else {}
@@ -73,6 +74,7 @@ async def request_run(  # noqa: PLR0913  # what is asked for, by name
                 kind=kind,
                 state="queued",
                 started_by=started_by,
+                request_id=current_request_id(),
                 window_from=window_from,
                 window_to=window_to,
                 requests=0,
@@ -86,9 +88,21 @@ async def request_run(  # noqa: PLR0913  # what is asked for, by name
         )
         if kind in {"full", "backfill"}:
             await activate(connection, website_id)
+        window = {"from": window_from, "to": window_to}
+        asked = {"kind": kind, **window, **(sample or {}), **accepting}
+        await _note(connection, actor, "started", (website_id, run_id), after=asked)
         return run_id
 
     return await db.transact(work)
+
+
+async def _require_syncing(connection: AsyncConnection, website_id: str, kind: str) -> Any:
+    """The website's row. Raises NotFound, Refused."""
+    website = await require_website(connection, website_id)
+    begins = website.status == "waiting" and kind in {"full", "backfill"}
+    if website.status != "connected" and not begins:
+        raise Refused(_STANDSTILL[website.status])
+    return website
 
 
 def _check_window(window_from: datetime | None, window_to: datetime | None) -> None:
@@ -134,7 +148,9 @@ async def _find_since(
     return found
 
 
-async def _accept_removals(connection: AsyncConnection, website_id: str, run_id: str) -> None:
+async def _accept_removals(
+    connection: AsyncConnection, website_id: str, run_id: str, actor: Actor | None
+) -> None:
     """Into the checkpoint, which belongs to the worker while there is one. Raises Conflict."""
     row = (
         await connection.execute(
@@ -157,9 +173,40 @@ async def _accept_removals(connection: AsyncConnection, website_id: str, run_id:
         "lease_epoch": row.lease_epoch + 1,
     }
     await connection.execute(one_run(website_id, run_id).values(**values))
+    await _note(connection, actor, "removals_accepted", (website_id, run_id))
 
 
-async def ask(db: Database, website_id: str, run_id: str, what: Asked) -> None:
+async def _note(
+    connection: AsyncConnection,
+    actor: Actor | None,
+    done: str,
+    run: tuple[str, str],
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Into the audit log, when a person or a token asked; `run`: its website's id and its own."""
+    if actor is not None:
+        website_id, run_id = run
+        told = {name: _plain(value) for name, value in (after or {}).items() if value is not None}
+        await audit(
+            connection,
+            actor,
+            f"sync.{done}",
+            website_id=website_id,
+            subject=("sync", run_id),
+            before=before,
+            after=told or None,
+        )
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+async def ask(
+    db: Database, website_id: str, run_id: str, what: Asked, actor: Actor | None = None
+) -> None:
     """Ask the worker to pause or cancel; a run nobody works on changes at once. Raises Conflict."""
 
     async def work(connection: AsyncConnection) -> None:
@@ -170,11 +217,14 @@ async def ask(db: Database, website_id: str, run_id: str, what: Asked) -> None:
         if row.state != "running":
             values = _stopped(what)
         await connection.execute(one_run(website_id, run_id).values(**values))
+        was, now = {"state": row.state}, {"state": values.get("state"), "asked": values["asked"]}
+        done = "paused" if what == "pause" else "cancelled"
+        await _note(connection, actor, done, (website_id, run_id), before=was, after=now)
 
     await db.transact(work)
 
 
-async def resume(db: Database, website_id: str, run_id: str) -> None:
+async def resume(db: Database, website_id: str, run_id: str, actor: Actor | None = None) -> None:
     """Let a paused run go on. Raises Conflict."""
 
     async def work(connection: AsyncConnection) -> None:
@@ -182,8 +232,12 @@ async def resume(db: Database, website_id: str, run_id: str) -> None:
         if row.state != "paused":
             raise Conflict(f"Only a paused run can be resumed; this one is {row.state}.")
         await connection.execute(
-            one_run(website_id, run_id).values(state="queued", asked=None, resume_at=None)
+            one_run(website_id, run_id).values(
+                state="queued", asked=None, resume_at=None, request_id=current_request_id()
+            )
         )
+        was, now = {"state": row.state}, {"state": "queued"}
+        await _note(connection, actor, "resumed", (website_id, run_id), before=was, after=now)
 
     await db.transact(work)
 

@@ -21,6 +21,8 @@ sync_runs = website_table(
     Column("state", Text, nullable=False),
     Column("asked", Text),
     Column("started_by", Text, nullable=False),
+    # The request in which it was asked for, as in the logs and the audit log.
+    Column("request_id", Text),
     Column("window_from", UtcDateTime),
     Column("window_to", UtcDateTime),
     Column("requests", Integer, nullable=False),

@@ -15,6 +15,7 @@ from app.clock import now_ms
 from app.crisp.client import Credential, CrispClient
 from app.db.session import Database
 from app.errors import CrispsyncError, Refused
+from app.logs import as_of_request
 from app.settings import Settings
 from app.sync.access import client_of, require_credential
 from app.sync.execute import execute
@@ -130,6 +131,10 @@ class Worker:
             log.error("sync.crashed", error=type(error).__name__)
 
     async def _execute(self, held: Claim) -> None:
+        with as_of_request(held.request_id):
+            await self._execute_logged(held)
+
+    async def _execute_logged(self, held: Claim) -> None:
         log.info("sync.started", run_id=held.run_id, website_id=held.website_id, kind=held.kind)
         try:
             client = await self.client()

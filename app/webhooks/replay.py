@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.actors import Actor
+from app.accounts.audit import audit
 from app.db.session import Database
 from app.webhooks.hook_figures import is_of
 from app.webhooks.letters import Filter, Place, State, chosen, nearest, walk
@@ -36,12 +38,16 @@ class Replayed:
         return Replayed(self.put_back + other.put_back, self.without_body + other.without_body)
 
 
-async def replay_one(db: Database, event_id: str, website_id: str | None = None) -> Replayed:
+async def replay_one(
+    db: Database, event_id: str, website_id: str | None = None, actor: Actor | None = None
+) -> Replayed:
     """Nothing is put back when there is none of that id, or when it waits already."""
-    return await db.transact(partial(_replay_one, event_id=event_id, website_id=website_id))
+    return await db.transact(
+        partial(_replay_one, event_id=event_id, website_id=website_id, actor=actor)
+    )
 
 
-async def replay_matching(db: Database, wanted: Filter) -> Replayed:
+async def replay_matching(db: Database, wanted: Filter, actor: Actor | None = None) -> Replayed:
     """Every event of the filter that does not wait already, newest first, each looked at once.
 
     No state in the filter means all but new ones. In transactions of AT_ONCE rows: when it fails on
@@ -51,7 +57,9 @@ async def replay_matching(db: Database, wanted: Filter) -> Replayed:
     wanted = replace(wanted, states=states)
     total, place = Replayed(), None
     while states:
-        part, place = await db.transact(partial(_replay_next, wanted=wanted, place=place))
+        part, place = await db.transact(
+            partial(_replay_next, wanted=wanted, place=place, actor=actor)
+        )
         total = total.plus(part)
         if place is None:
             break
@@ -59,18 +67,30 @@ async def replay_matching(db: Database, wanted: Filter) -> Replayed:
 
 
 async def _replay_one(
-    connection: AsyncConnection, event_id: str, website_id: str | None
+    connection: AsyncConnection, event_id: str, website_id: str | None, actor: Actor | None
 ) -> Replayed:
-    query = select(_e.id, _e.body.is_not(None).label("has_body")).where(
-        _e.id == event_id, _e.state.in_(REPLAYABLE)
-    )
+    shown = (_e.id, _e.body.is_not(None).label("has_body"), _e.website_id, _e.state)
+    query = select(*shown).where(_e.id == event_id, _e.state.in_(REPLAYABLE))
     if website_id is not None:
         query = query.where(is_of(_e.website_id, website_id))
-    return await _put_back(connection, (await connection.execute(query)).all(), REPLAYABLE)
+    rows = (await connection.execute(query)).all()
+    done = await _put_back(connection, rows, REPLAYABLE)
+    if actor is not None and done.put_back:
+        row = rows[0]
+        await audit(
+            connection,
+            actor,
+            "event.replayed",
+            website_id=row.website_id,
+            subject=("event", row.id),
+            before={"state": row.state},
+            after={"state": "new"},
+        )
+    return done
 
 
 async def _replay_next(
-    connection: AsyncConnection, wanted: Filter, place: Place | None
+    connection: AsyncConnection, wanted: Filter, place: Place | None, actor: Actor | None
 ) -> tuple[Replayed, Place | None]:
     way = walk(wanted, place, AT_ONCE)
     # One website's own range of the index is shorter than the whole inbox.
@@ -81,6 +101,15 @@ async def _replay_next(
     rows = (await connection.execute(query)).all()
     last = (await connection.execute(way.limit(1).offset(AT_ONCE - 1))).first()
     replayed = await _put_back(connection, rows, wanted.states)
+    if actor is not None and replayed.put_back:
+        await audit(
+            connection,
+            actor,
+            "events.replayed",
+            website_id=wanted.website_id,
+            before={"states": list(wanted.states), "event": wanted.event},
+            after={"state": "new", "count": replayed.put_back},
+        )
     return replayed, Place(last.received_at, last.id) if last else None
 
 

@@ -1,5 +1,6 @@
 """The same work with the jobs inside `serve` and with `worker`, Redis and PostgreSQL (SPEC H1)."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -240,3 +241,34 @@ def test_database_away_for_longer(program: Program, own_postgres: PostgresServer
         # The worker inside is still there, too.
         assert program.run("sync", "--incremental", env=env).code == 0
         until(lambda: states(url)[-1] == ("incremental", "done"))
+
+
+def test_one_id_from_the_request_to_the_worker(installation: Installation) -> None:
+    """Whoever has the id of an answer finds what the job that it started did."""
+    given = "0f2c9a51-6f5d-4b7e-9a55-6a6f3d1c2b3a"
+    with sandbox_beside() as box:
+        env = box.connected(installation.database_url, **installation.more)
+        url = installation.start(env)
+        with browser_of(url, installation.database_url) as web:
+            asked = {"X-Request-Id": given}
+            answer = web.post("/syncs", data={"kind": "full"}, headers=asked)
+            assert answer.headers["x-request-id"] == given
+        until(lambda: states(installation.database_url) == [("full", "done")])
+        server, worker = installation.started[0], installation.started[-1]
+        worker.wait_for_line('"event": "sync.ended"')
+        assert '"route": "/syncs"' in with_id(server, given)["request"]
+        told = with_id(worker, given)
+        assert '"kind": "full"' in told["sync.started"]
+        assert '"state": "done"' in told["sync.ended"]
+        # What the schedule starts was asked for by nobody.
+        make_due(installation.database_url)
+        until(lambda: states(installation.database_url)[-1] == ("incremental", "done"))
+        worker.wait_for_line('"kind": "incremental"')
+        assert '"kind": "incremental"' not in "\n".join(with_id(worker, given).values())
+        installation.stop()
+
+
+def with_id(running: Running, request_id: str) -> dict[str, str]:
+    """The log lines that carry it, by event."""
+    lines = [line for line in running.lines if f'"request_id": "{request_id}"' in line]
+    return {json.loads(line)["event"]: line for line in lines}

@@ -53,6 +53,7 @@ class Stand:
         kind: str,
         *,
         started_by: str,
+        actor: Actor | None = None,
         window_from: datetime | None = None,
         window_to: datetime | None = None,
     ) -> str:
@@ -60,11 +61,16 @@ class Stand:
         return "new-run"
 
     async def ask(
-        self, db: Database, website_id: str, run_id: str, what: Literal["pause", "cancel"]
+        self,
+        db: Database,
+        website_id: str,
+        run_id: str,
+        what: Literal["pause", "cancel"],
+        actor: Actor,
     ) -> None:
         self._note(what, website_id, run_id)
 
-    async def resume(self, db: Database, website_id: str, run_id: str) -> None:
+    async def resume(self, db: Database, website_id: str, run_id: str, actor: Actor) -> None:
         self._note("resume", website_id, run_id)
 
     async def preview(self, website_id: str, start: datetime, end: datetime) -> Cost:

@@ -32,7 +32,7 @@ async def test_start_asks_rings_and_leads_to_the_run(
     await put(db, small_world())
     answer = await client.post("/syncs", data={"kind": kind}, headers=OURS)
     assert (answer.status_code, answer.headers["location"]) == (303, "/syncs/new-run")
-    assert stand.asked == [("request", SITE, kind, "pages", None, None)]
+    assert stand.asked == [("request", SITE, kind, "The admin", None, None)]
     assert stand.rung == 1
 
 

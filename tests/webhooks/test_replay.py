@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from app.accounts.actors import Actor, Role
+from app.accounts.tables import audit_log
 from app.db.session import Database
 from app.webhooks import replay
 from app.webhooks.letters import STATES, Filter
@@ -118,3 +120,31 @@ async def test_many_go_in_pieces_and_each_once(
     assert len(commits) == 10
     assert set((await states_of(db)).values()) == {"new"}
     assert await replay_matching(db, Filter()) == Replayed()
+
+
+async def told(db: Database) -> list[tuple[Any, ...]]:
+    a = audit_log.c
+    query = select(a.action, a.actor_name, a.website_id, a.subject_id, a.before, a.after)
+    async with db.read() as connection:
+        return [tuple(row) for row in await connection.execute(query.where(a.actor_id == "u-1"))]
+
+
+ANN = Actor("user", "u-1", "Ann", Role.MEMBER)
+
+
+async def test_who_had_one_applied_again_is_told(db: Database, put: Put) -> None:  # SPEC P4
+    key, gone = await put(an_event(1), an_event(2, body=None))
+    await replay_one(db, key, actor=ANN)
+    # Neither what waits already nor what nothing is left of.
+    await replay_one(db, key, actor=ANN)
+    await replay_one(db, gone, actor=ANN)
+    after = {"state": "new"}
+    assert await told(db) == [("event.replayed", "Ann", SITE, key, {"state": "dead"}, after)]
+
+
+async def test_who_had_many_applied_again_is_told(db: Database, put: Put) -> None:  # SPEC P4
+    await put(an_event(1), an_event(2), an_event(3, state="done"))
+    await replay_matching(db, Filter(("dead",), website_id=SITE), ANN)
+    await replay_matching(db, Filter(("dead",), website_id=SITE), ANN)
+    before, after = {"states": ["dead"], "event": None}, {"state": "new", "count": 2}
+    assert await told(db) == [("events.replayed", "Ann", SITE, None, before, after)]
