@@ -12,7 +12,7 @@ help:
 	@echo 'make demo [PORT=8000]   a Crisp in the box and crispsync, side by side, with nothing to configure'
 	@echo 'make run  [PORT=8000]   serve with the settings of .env'
 	@echo 'make test [ARGS=...]    the whole suite, on SQLite and PostgreSQL'
-	@echo 'make check              format, lint, types, import direction, migrations, lock file'
+	@echo 'make check              format, lint, types, import direction, migrations, lock file, known vulnerabilities'
 	@echo 'make bench              the benchmarks'
 	@echo 'make screenshots        every page of a demo, light and dark, wide and narrow, into screenshots/'
 	@echo 'make setup              .venv with the locked dependencies (the others do this first)'
@@ -44,6 +44,7 @@ check: setup
 	PYTHONPATH=. .venv/bin/python scripts/check_migrations.py
 	PYTHONPATH=. .venv/bin/python scripts/schema_doc.py --check
 	.venv/bin/uv lock --check --quiet
+	.venv/bin/python scripts/audit_packages.py
 
 bench: setup
 	@exec .venv/bin/python -m pytest -p no:xdist -s tests/bench $(ARGS)
