@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from functools import partial
 
@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from app.accounts.actors import Actor
 from app.accounts.tokens import actor_of_token
+from app.alerts.work import alerting
 from app.api.app import mount_api
 from app.db.session import Database, open_database
 from app.insights.business_hours import read_hours
@@ -56,7 +57,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
         await check_at_start(db, settings)
         async with (
             watching_the_loop(app),
-            alongside(app, db) if alongside else nullcontext(),
+            alongside(app, db) if alongside else alerting(db, settings),
             opened_intake(db, settings, partial(_ring_for_hooks, app)) as receiver,
         ):
             app.state.hook_receiver = receiver

@@ -51,6 +51,14 @@ class Settings(BaseSettings):
     """Who sends it as a bearer token may read /metrics; without one only this machine may."""
     business_hours: str = "mon-fri 09:00-17:00"
     """When the team works, in each website's time zone: figures tell waits within them too (SPEC V8)."""
+    smtp_url: SecretStr | None = None
+    """The mail server of alerts (SPEC V9): smtp://user:password@host:587, or smtps:// for TLS from the start."""
+    mail_from: str | None = None
+    """Whose name stands on its mails; without one, crispsync@ and the host of PUBLIC_URL."""
+    alert_remind_hours: Positive = 24
+    """When an alert that is still open is told again."""
+    alerts_to_private: bool = False
+    """Whether alerts may be sent to web hooks within the own network, and to this machine without https."""
     raw_hook_days: Days = 14
     """How long raw hooks are kept (SPEC P8); 0 is for ever, here and in the next two."""
     upload_days: Days = 30
@@ -76,6 +84,20 @@ class Settings(BaseSettings):
     @classmethod
     def _check_redis_url(cls, url: str | None) -> str | None:
         return url and _require_address(url, "redis", "rediss", "unix")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            _require_address(url.get_secret_value(), "smtp", "smtps")
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _check_mail_from(cls, address: str | None) -> str | None:
+        if address is not None and ("@" not in address or not address.isprintable()):
+            raise ValueError("Write it as name@host")
+        return address
 
     @field_validator("crisp_api_url", "public_url")
     @classmethod

@@ -15,6 +15,7 @@ from app.accounts.tables import (
     users,
     website_grants,
 )
+from app.alerts.tables import alert_messages, alert_targets, alerts
 from app.companies.tables import companies, company_aliases, contact_companies, domain_ties
 from app.contacts.tables import contact_emails, contacts, custom_attributes, erased_identities
 from app.conversations.tables import (
@@ -37,6 +38,9 @@ from app.webhooks.tables import inbox_events
 from app.websites.tables import websites
 
 __all__ = [
+    "alert_messages",
+    "alert_targets",
+    "alerts",
     "api_replies",
     "api_tokens",
     "audit_findings",

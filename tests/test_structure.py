@@ -33,6 +33,9 @@ NOT_PER_WEBSITE = {
     "api_tokens": "a token may see several websites",
     "known_browsers": "a browser is known for a user, whatever websites that one sees",
     "purges": "what is kept for how long is a setting of the deployment",
+    "alerts": "some conditions are the whole deployment's; website_id may be null",
+    "alert_targets": "somebody may be told of every website; website_id may be null",
+    "alert_messages": "they belong to an alert and a target",
     "audit_log": "users and tokens of the whole deployment are changed too; website_id may be null",
 }
 

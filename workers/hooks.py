@@ -1,5 +1,5 @@
 """What goes on beside the runs in every process that works: applying hooks, asking for what they left out,
-comparing with Crisp's list of websites, telling that it works, erasing what is to go.
+comparing with Crisp's list of websites, telling that it works, erasing what is to go, alerts.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from app.alerts.work import keep_alerting
 from app.db.session import Database
 from app.privacy.keeping import keep_house
 from app.sync.comparing import keep_comparing
@@ -36,6 +37,7 @@ class HookWork:
             asyncio.create_task(keep_comparing(db, worker, stopping)),
             asyncio.create_task(keep_beating(db, worker, stopping)),
             asyncio.create_task(keep_house(db, worker.settings, stopping)),
+            asyncio.create_task(keep_alerting(db, worker.settings, stopping)),
         ]
 
     async def stop(self) -> None:

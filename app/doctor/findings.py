@@ -98,6 +98,18 @@ CAUSES: Mapping[str, Cause] = {
         "People are switched off for this website.",
         "Switch them on under Settings, What is imported, if that is not meant.",
     ),
+    "dead_letters": Cause(
+        "Web hooks arrived that could not be applied.",
+        "Read their reason under Events, mend it, and have them applied again there.",
+    ),
+    "drift_found": Cause(
+        "The last audit found something that differed from Crisp, and repaired what it could.",
+        "See on the audit's page what differed and which path should have brought it.",
+    ),
+    "disk_low": Cause(
+        "The disk is nearly full: soon hooks are answered 503 and nothing is stored.",
+        "Make room, or give the volume more; everything goes on by itself then.",
+    ),
     "run_failed": Cause(
         "The last sync of this website did not finish.",
         "Read its reason on its page, mend it, and start it again.",

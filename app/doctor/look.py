@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from app import clock
 from app.db.base import StoredRow
 from app.db.migrate import HEAD
 from app.db.session import Database
+from app.doctor.disk import look_at_disks
 from app.doctor.findings import Finding
 from app.doctor.websites import look_at_website, unknown_websites
 from app.errors import CrispsyncError, Refused
@@ -52,6 +54,7 @@ async def examine(
     credential = await read_credential(db, settings)
     found = _of_settings(settings, credential)
     found += await _quota(db, settings)
+    found += await asyncio.to_thread(look_at_disks, settings)
     async with db.read() as connection:
         rows = await _websites(connection, website_id)
         found += await _of_database(connection, settings, credential)

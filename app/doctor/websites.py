@@ -11,7 +11,7 @@ from app import clock
 from app.db.base import StoredRow
 from app.doctor.findings import Finding
 from app.sync.tables import sync_runs
-from app.webhooks.hook_figures import last_received
+from app.webhooks.hook_figures import count_dead, last_received
 from app.webhooks.silence import silent_since
 from app.webhooks.tables import IS_KEPT, inbox_events
 from app.websites.tables import websites
@@ -35,6 +35,10 @@ async def look_at_website(connection: AsyncConnection, row: StoredRow) -> list[F
         found += await _hooks(connection, row)
     if row.status == "connected":
         found += await _last_run(connection, row)
+        found += await _last_audit(connection, row)
+    dead = await count_dead(connection, row.id)
+    if dead:
+        found.append(Finding("dead_letters", f"{dead:,} of {row.name} or of nobody.", row.id))
     return found
 
 
@@ -74,6 +78,24 @@ async def _last_run(connection: AsyncConnection, row: StoredRow) -> list[Finding
     return [
         Finding("run_failed", f"{run.kind} of {row.name}: {run.error or 'no reason kept'}", row.id)
     ]
+
+
+async def _last_audit(connection: AsyncConnection, row: StoredRow) -> list[Finding]:
+    r = sync_runs.c
+    counts: dict[str, int] = (
+        await connection.scalar(
+            select(r.counts)
+            .where(r.website_id == row.id, r.kind == "audit", r.state.in_(("done", "partial")))
+            .order_by(r.created_at.desc())
+            .limit(1)
+        )
+        or {}
+    )
+    drifted = counts.get("drifted", 0)
+    if not drifted:
+        return []
+    told = f"{drifted:,} differed in {row.name}, {counts.get('repaired', 0):,} were repaired."
+    return [Finding("drift_found", told, row.id)]
 
 
 async def unknown_websites(connection: AsyncConnection) -> list[Finding]:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
 from app.pages import (
+    alerts,
     audit_log,
     companies,
     contacts,
@@ -92,6 +93,8 @@ def install(app: FastAPI) -> None:
         team.changes,
         token_pages.router,
         token_pages.changes,
+        alerts.router,
+        alerts.changes,
         audit_log.router,
         welcome.router,
         crisp_frame.open_door,

@@ -51,6 +51,7 @@ SECTIONS = [
     ("/settings/profile", "Your account", "Your name and your password.", "viewer"),
     ("/settings/team", "Team", "Who may log in, their roles, and the websites they see.", "admin"),
     ("/settings/tokens", "API tokens", "For programs that use the JSON API.", "admin"),
+    ("/settings/alerts", "Alerts", "Who is told when something is wrong, and what is.", "admin"),
     ("/settings/audit", "Audit log", "Who changed what, and when.", "admin"),
 ]
 

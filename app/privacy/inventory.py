@@ -97,6 +97,10 @@ FREE: Mapping[str, frozenset[str]] = {
         "token_grants": "website_id token_id",
         "password_links": "token_hash user_id",
         "login_tries": "key",
+        # What is wrong with the service, in its own words; the team's addresses.
+        "alerts": "id condition website_id cause evidence",
+        "alert_targets": "id website_id kind address created_by disabled",
+        "alert_messages": "id alert_id target_id website_id payload state error",
         # Settings, and names of columns and attributes.
         "websites": "id name domain status attention mapping time_zone rescanned_on rolling_read",
         "custom_attributes": "website_id key type choices created_by",

@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route
 from app.accounts.actors import COMMAND, Role
 from app.accounts.tokens import create_token, list_tokens
 from app.accounts.users import add_user
+from app.alerts.targets import add_email
 from app.db.session import Database
 from app.imports.tables import imports
 from app.main import create_app
@@ -171,12 +172,13 @@ DEEDS = {
 
 
 async def somebody(db: Database) -> dict[str, str]:
-    """A user and a token that routes may do to what they like."""
+    """A user, a token and a target of alerts that routes may do to what they like."""
     async with db.write() as connection:
         user_id = await add_user(connection, COMMAND, "victim@acme.example", "", Role.VIEWER)
         await create_token(connection, COMMAND, "for others", "read", None, None)
         token = (await list_tokens(connection))[0]
-    return {"team": user_id, "tokens": token.id}
+        target_id = await add_email(connection, COMMAND, "victim@acme.example", None)
+    return {"team": user_id, "tokens": token.id, "alerts": target_id}
 
 
 @asynccontextmanager

@@ -1,0 +1,109 @@
+"""Settings, Alerts: as an admin sees it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest_asyncio
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from app.accounts.tables import audit_log
+from app.alerts.tables import alert_targets
+from app.db.session import Database, open_database
+from app.pages.routes import install
+from app.settings import Settings
+from tests.alerts.receiving import receiving_hooks
+from tests.fixtures.people import log_in_as
+from tests.fixtures.program import SECRET_KEY
+from tests.pages.conftest import ORIGIN
+from tests.pages.rows import OTHER_SITE, SITE, put, small_world
+
+PAGE = "/settings/alerts"
+
+
+@pytest_asyncio.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    opened = open_database(database_url)
+    await put(opened, [*small_world(), *small_world(OTHER_SITE, "other-")])
+    yield opened
+    await opened.close()
+
+
+def app_of(db: Database, *, private: bool) -> FastAPI:
+    app = FastAPI()
+    app.state.db = db
+    app.state.settings = Settings(secret_key=SecretStr(SECRET_KEY), alerts_to_private=private)
+    install(app)
+    return app
+
+
+@asynccontextmanager
+async def an_admin(db: Database, *, private: bool) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app_of(db, private=private))
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        (await log_in_as(db)).give(client)
+        yield client
+
+
+async def target_ids(db: Database) -> list[str]:
+    async with db.read() as connection:
+        return list((await connection.execute(select(alert_targets.c.id))).scalars())
+
+
+async def test_a_hook_is_added_tested_and_removed(db: Database) -> None:
+    async with an_admin(db, private=True) as admin:
+        with receiving_hooks() as hooks:
+            data = {"kind": "hook", "address": hooks.url, "of": SITE}
+            answer = await admin.post(PAGE, data=data)
+            assert answer.status_code == 200, answer.text
+            secret = re.search(r"whsec_[\w+/=]+", answer.text)
+            assert secret is not None
+            hooks.secret = secret[0]
+            (target_id,) = await target_ids(db)
+            assert hooks.secret not in (await admin.get(PAGE)).text
+            answer = await admin.post(f"{PAGE}/{target_id}/test")
+            assert "taken by the other side" in answer.text
+            assert hooks.got[0]["type"] == "alert.test"
+            hooks.answer = 500
+            answer = await admin.post(f"{PAGE}/{target_id}/test")
+            assert answer.status_code == 422
+            assert "It was answered 500." in answer.text
+        assert (await admin.post(f"{PAGE}/{target_id}/remove")).status_code == 303
+        assert await target_ids(db) == []
+        assert (await admin.post(f"{PAGE}/{target_id}/test")).status_code == 404
+    async with db.read() as connection:
+        rows = (await connection.execute(select(audit_log.c.action, audit_log.c.website_id))).all()
+    assert {(row.action, row.website_id) for row in rows} >= {
+        ("alert_target.added", SITE),
+        ("alert_target.tested", SITE),
+        ("alert_target.removed", SITE),
+    }
+
+
+async def test_case_097_what_must_not_be_called_is_refused(db: Database) -> None:
+    async with an_admin(db, private=False) as admin:
+        with receiving_hooks() as hooks:
+            for address in (hooks.url, "https://169.254.169.254/", "gopher://x/", "", "<script>"):
+                answer = await admin.post(PAGE, data={"kind": "hook", "address": address})
+                assert answer.status_code == 422, address
+                assert "<script>" not in answer.text
+            assert hooks.ids == []
+        assert await target_ids(db) == []
+
+
+async def test_wrong_words_are_refused(db: Database) -> None:
+    async with an_admin(db, private=True) as admin:
+        for data in (
+            {"kind": "email", "address": "nobody"},
+            {"kind": "email", "address": "a@b.example\r\nBcc: c@d.example"},
+            {"kind": "pigeon", "address": "a@b.example"},
+            {"kind": "email", "address": "a@b.example", "of": "never-there"},
+            {},
+        ):
+            assert (await admin.post(PAGE, data=data)).status_code == 422, data
+        assert await target_ids(db) == []
