@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,11 +112,15 @@ async def test_merges_that_are_taken_back_leave_nothing(
         assert await picture(site) == earlier
 
 
-def _counting_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same ids in the same order, so that both databases can be compared row by row."""
+MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def _alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same ids in the same order, at the same moment: both databases can be compared row by row."""
     numbers = iter(range(1, 1_000_000))
     counting = SimpleNamespace(uuid4=lambda: UUID(int=next(numbers) * 7919))
     monkeypatch.setattr("app.db.base.uuid", counting)
+    monkeypatch.setattr("app.clock.now", lambda: MOMENT)
 
 
 # SPEC D6
@@ -129,7 +134,7 @@ async def test_any_order_ends_the_same_on_both_databases(
         with pytest.MonkeyPatch.context() as patched:
             async with connected(url) as site:
                 await empty(site)
-                _counting_ids(patched)
+                _alike(patched)
                 for at, act in enumerate(acts):
                     await do(site, act, at)
                 ends.append(await picture(site, "created_at", "deleted_at"))
