@@ -222,6 +222,12 @@ def normal_address(address: str | None) -> str | None:
     return f"{unicodedata.normalize('NFC', local.lower())}@{ascii_domain}"
 
 
+def mail_domain(typed: str) -> str | None:
+    """`@Bücher.example`, or an address there, to what follows the @ of normal addresses; else None."""
+    address = normal_address(f"x@{typed.strip().rpartition('@')[2]}")
+    return None if address is None else address.rpartition("@")[2]
+
+
 def normal_domain(domain: str | None) -> str | None:
     """`https://www.Exämple.com/x` to `xn--exmple-cua.com`; None when it is no domain."""
     if not domain:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.companies.groups import landed
 from app.companies.store import Alias, Naming, find_companies, resolve_companies
-from app.companies.tables import companies, company_aliases, contact_companies
+from app.companies.tables import companies, company_aliases, contact_companies, domain_ties
 from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows, upsert
@@ -268,10 +268,14 @@ async def _delete_made(connection: AsyncConnection, website_id: str, trace: Trac
                     contact_companies.c.own_company_id == trace.company_id,
                 ),
             )
+            | exists().where(
+                domain_ties.c.website_id == website_id,
+                domain_ties.c.company_id == trace.company_id,
+            )
         )
     )
     if used:
-        return f"The company {trace.after['name']} has other contacts since and stays."
+        return f"The company {trace.after['name']} has other contacts or domains since and stays."
     await connection.execute(
         delete(companies).where(
             companies.c.website_id == website_id, companies.c.id == trace.company_id

@@ -236,7 +236,7 @@ def _rename(
         renamed[company_id] = current
 
 
-_READ = ("id", "name", "domain", "named_ms", "crisp_name", "attributes")
+_READ = ("id", "name", "domain", "named_ms", "crisp_name", "attributes", "deleted_at")
 _NAMED = ("name", "domain", "named_ms", "crisp_name")
 
 

@@ -8,12 +8,12 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.groups import move_own, regroup_companies
-from app.companies.tables import contact_companies
+from app.companies.tables import contact_companies, domain_ties
 from app.contacts.groups import regroup_contacts
 from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations
 from app.edits.journal import Kind
-from app.matching.link import relink, touched_conversations
+from app.matching.link import conversations_of_domains, relink, touched_conversations
 
 
 async def regroup(
@@ -63,7 +63,7 @@ async def _conversations_of_contacts(
 async def _conversations_of_companies(
     connection: AsyncConnection, website_id: str, ids: set[str]
 ) -> set[str]:
-    """Those that belong to one of them, and those of their members."""
+    """Those that belong to one of them, those of their members, and of the domains tied to them."""
     members = select(contact_companies.c.contact_id).where(
         contact_companies.c.website_id == website_id, contact_companies.c.company_id.in_(ids)
     )
@@ -77,4 +77,12 @@ async def _conversations_of_companies(
             or_(conversations.c.contact_id.in_(members), conversations.c.id.in_(linked)),
         )
     )
-    return set(rows.scalars())
+    tied = await connection.execute(
+        select(domain_ties.c.domain).where(
+            domain_ties.c.website_id == website_id, domain_ties.c.company_id.in_(ids)
+        )
+    )
+    domains = tied.scalars().all()
+    if not domains:
+        return set(rows.scalars())
+    return set(rows.scalars()) | await conversations_of_domains(connection, website_id, domains)

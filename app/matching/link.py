@@ -18,6 +18,7 @@ from app.conversations.tables import conversations
 from app.db.changes import note_changes
 from app.matching.statements import (
     depending_on_time,
+    domain_of,
     link_companies,
     link_contacts,
     unlink_companies,
@@ -90,6 +91,19 @@ async def touched_conversations(
             )
             found.update(row.id for row in rows)
     return found
+
+
+async def conversations_of_domains(
+    connection: AsyncConnection, website_id: str, domains: Iterable[str]
+) -> set[str]:
+    """Those whose address is of one of these domains, with a contact or without."""
+    rows = await connection.execute(
+        select(conversations.c.id).where(
+            conversations.c.website_id == website_id,
+            domain_of(conversations.c.email_norm).in_(sorted(domains)),
+        )
+    )
+    return set(rows.scalars())
 
 
 async def _merged_people(

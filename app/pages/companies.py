@@ -18,6 +18,7 @@ from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_listing
 from app.pages.queries_merges import merges_of
+from app.pages.queries_ties import ties_of
 
 router = APIRouter(dependencies=[Depends(viewer)])
 
@@ -73,6 +74,7 @@ async def _context(page: Visit, company_id: str) -> dict[str, Any]:
         "more_members": len(members) > queries.MEMBERS_SHOWN,
         "member_count": counts.get(company_id, 0),
         "merged": await merges_of(connection, website_id, "company", company_id),
+        "ties": await ties_of(connection, website_id, company_id),
         "aliases": await queries.aliases_of(connection, website_id, company_id),
         "figures": figures,
         "shown": await queries_conversations.newest(

@@ -48,6 +48,12 @@ SECTIONS = [
         "The plugin's token and the secret of its hooks.",
         "admin",
     ),
+    (
+        "/settings/domains",
+        "E-mail domains",
+        "Which domain belongs to which company, and which are nobody's.",
+        "viewer",
+    ),
     ("/settings/profile", "Your account", "Your name and your password.", "viewer"),
     ("/settings/team", "Team", "Who may log in, their roles, and the websites they see.", "admin"),
     ("/settings/tokens", "API tokens", "For programs that use the JSON API.", "admin"),
