@@ -29,6 +29,7 @@ from app.crisp.tables import quota_pauses, quota_usage, scope_outcomes
 from app.db.base import metadata
 from app.db.changes import change_batches, change_counters
 from app.db.turns import turns
+from app.edits.tables import remedies, remedy_rows
 from app.imports.tables import import_companies, import_mappings, import_rows, imports
 from app.matching.tables import merges
 from app.privacy.tables import purges
@@ -73,6 +74,8 @@ __all__ = [
     "purges",
     "quota_pauses",
     "quota_usage",
+    "remedies",
+    "remedy_rows",
     "saved_views",
     "scope_outcomes",
     "sealed_secrets",

@@ -5,6 +5,7 @@ Subdomains are domains of their own: `ann@mail.acme.example` is not of `acme.exa
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.accounts.actors import Actor, Role
 from app.accounts.audit import audit
+from app.companies.edited import Trace
 from app.companies.free_mail import is_free_mail
 from app.companies.made import make_company
 from app.companies.ties import drop_ties, find_ties, keep_ties
@@ -31,7 +33,7 @@ async def tie_domain(
     await lock_website(connection, website_id)
     domain = require_company_domain(typed)
     await require_live_company(connection, website_id, company_id)
-    await _put(connection, website_id, domain, company_id, actor)
+    await put_ties(connection, website_id, [domain], company_id, actor)
     return domain
 
 
@@ -42,6 +44,15 @@ async def tie_new_company(
     actor.require(Role.MEMBER)
     await lock_website(connection, website_id)
     domain = require_company_domain(typed)
+    made = await make_audited_company(connection, website_id, name, domain, actor)
+    await put_ties(connection, website_id, [domain], made.company_id, actor)
+    return made.company_id
+
+
+async def make_audited_company(
+    connection: AsyncConnection, website_id: str, name: str, domain: str, actor: Actor
+) -> Trace:
+    """As `make_company`."""
     made = await make_company(connection, website_id, name, domain)
     await audit(
         connection,
@@ -51,8 +62,7 @@ async def tie_new_company(
         subject=("company", made.company_id),
         after={"name": made.after["name"], "domain": domain},
     )
-    await _put(connection, website_id, domain, made.company_id, actor)
-    return made.company_id
+    return made
 
 
 async def ignore_domain(
@@ -62,7 +72,7 @@ async def ignore_domain(
     actor.require(Role.MEMBER)
     await lock_website(connection, website_id)
     domain = require_domain(typed)
-    await _put(connection, website_id, domain, None, actor)
+    await put_ties(connection, website_id, [domain], None, actor)
     return domain
 
 
@@ -77,7 +87,9 @@ async def release_domain(
     if before is None:
         raise NotFound(f"{domain} is not tied to a company, and not ignored.")
     await drop_ties(connection, website_id, [domain])
-    await _follow(connection, website_id, domain, before, None, actor)
+    await relink_domains(connection, website_id, [domain])
+    change = (_was(before), _was(None))
+    await _note(connection, website_id, domain, actor, "domain.released", change)
 
 
 def require_domain(typed: str) -> str:
@@ -111,46 +123,76 @@ async def require_live_company(
     return row
 
 
-async def _put(
-    connection: AsyncConnection, website_id: str, domain: str, company_id: str | None, actor: Actor
-) -> None:
-    before = (await find_ties(connection, website_id, [domain])).get(domain)
-    if before is not None and before.company_id == company_id:
-        return
-    after = {
-        "website_id": website_id,
-        "domain": domain,
-        "company_id": company_id,
-        "own_company_id": None,
-        "tied_by": actor.name,
-        "tied_at": clock.now(),
+async def put_ties(
+    connection: AsyncConnection,
+    website_id: str,
+    domains: Collection[str],
+    company_id: str | None,
+    actor: Actor,
+) -> dict[str, StoredRow | None]:
+    """To one company, or ignored; what those that were others before had until now, by domain.
+
+    The caller holds the lock and has checked domains and company.
+    """
+    found = await find_ties(connection, website_id, domains)
+    changed = {
+        domain: found.get(domain)
+        for domain in sorted(domains)
+        if domain not in found or found[domain].company_id != company_id
     }
-    await keep_ties(connection, [after])
-    await _follow(connection, website_id, domain, before, after, actor)
+    moment = clock.now()
+    rows = [
+        {
+            "website_id": website_id,
+            "domain": domain,
+            "company_id": company_id,
+            "own_company_id": None,
+            "tied_by": actor.name,
+            "tied_at": moment,
+        }
+        for domain in changed
+    ]
+    await keep_ties(connection, rows)
+    await relink_domains(connection, website_id, changed)
+    action = "domain.ignored" if company_id is None else "domain.tied"
+    for domain, before in changed.items():
+        after = _told(there=True, company_id=company_id)
+        await _note(connection, website_id, domain, actor, action, (_was(before), after))
+    return changed
 
 
-async def _follow(
+async def relink_domains(
+    connection: AsyncConnection, website_id: str, domains: Collection[str]
+) -> None:
+    if domains:
+        touched = await conversations_of_domains(connection, website_id, domains)
+        await relink(connection, website_id, touched)
+
+
+async def _note(
     connection: AsyncConnection,
     website_id: str,
     domain: str,
-    before: StoredRow | None,
-    after: dict[str, Any] | None,
     actor: Actor,
+    action: str,
+    change: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
-    touched = await conversations_of_domains(connection, website_id, [domain])
-    await relink(connection, website_id, touched)
-    company_id = after["company_id"] if after is not None else None
-    action = "released" if after is None else "ignored" if company_id is None else "tied"
+    before, after = change
+    subject = ("domain", domain)
     await audit(
         connection,
         actor,
-        f"domain.{action}",
+        action,
         website_id=website_id,
-        subject=("domain", domain),
-        before=_told(before is not None, before.company_id if before is not None else None),
-        after=_told(after is not None, company_id),
+        subject=subject,
+        before=before,
+        after=after,
     )
 
 
-def _told(there: bool, company_id: str | None) -> dict[str, Any]:
+def _was(row: StoredRow | None) -> dict[str, Any]:
+    return _told(there=row is not None, company_id=row.company_id if row is not None else None)
+
+
+def _told(*, there: bool, company_id: str | None) -> dict[str, Any]:
     return {"company_id": company_id, "ignored": there and company_id is None}

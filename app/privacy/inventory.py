@@ -55,6 +55,8 @@ MENTIONS: Mapping[str, Mention] = {
     "audit_findings": Mention(("external_id",), "delete"),
     "saved_views": Mention(("name", "query"), "delete"),
     "imports": Mention(("error",), "empty"),
+    "remedies": Mention(("contact_id",), "empty"),
+    "remedy_rows": Mention(("key", "before", "after"), "delete"),
     "merges": Mention(("loser_id", "winner_id", "fields"), "delete"),
 }
 
@@ -87,6 +89,8 @@ FREE: Mapping[str, frozenset[str]] = {
         "company_aliases": "website_id kind value company_id own_company_id",
         "domain_ties": "website_id domain company_id own_company_id tied_by",
         "merges": "website_id id kind merged_by undone_by",
+        "remedies": "website_id id kind reason domain company_id counts done_by undone_by kept",
+        "remedy_rows": "website_id remedy_id what",
         "import_companies": "website_id import_id company_id before after aliases",
         "operators": "website_id user_id name email role",
         "users": "id email name role password_hash",
