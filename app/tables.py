@@ -31,7 +31,7 @@ from app.db.changes import change_batches, change_counters
 from app.db.turns import turns
 from app.edits.tables import remedies, remedy_rows
 from app.imports.tables import import_companies, import_mappings, import_rows, imports
-from app.matching.tables import merges
+from app.matching.tables import left_alone, merges
 from app.privacy.tables import purges
 from app.sync.tables import audit_findings, sync_failures, sync_runs, working_processes
 from app.vault.tables import sealed_secrets
@@ -64,6 +64,7 @@ __all__ = [
     "imports",
     "inbox_events",
     "known_browsers",
+    "left_alone",
     "link_decisions",
     "login_tries",
     "merges",

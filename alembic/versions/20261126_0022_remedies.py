@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("undone_by", sa.Text(), nullable=True),
         sa.Column("kept", base.Json(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('create', 'link', 'tie', 'ignore')", name=op.f("ck_remedies_kind")
+            "kind IN ('create', 'link', 'tie', 'ignore', 'leave')", name=op.f("ck_remedies_kind")
         ),
         sa.ForeignKeyConstraint(
             ["website_id"], ["websites.id"], name=op.f("fk_remedies_website_id_websites")
@@ -49,7 +49,8 @@ def upgrade() -> None:
         sa.Column("before", base.Json(), nullable=True),
         sa.Column("after", base.Json(), nullable=True),
         sa.CheckConstraint(
-            "what IN ('contact', 'decisions', 'tie', 'company')", name=op.f("ck_remedy_rows_what")
+            "what IN ('contact', 'decisions', 'tie', 'company', 'left')",
+            name=op.f("ck_remedy_rows_what"),
         ),
         sa.ForeignKeyConstraint(
             ["website_id", "remedy_id"],
@@ -62,8 +63,25 @@ def upgrade() -> None:
         ),
         sqlite_strict=True,
     )
+    op.create_table(
+        "left_alone",
+        sa.Column("website_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("left_by", sa.Text(), nullable=False),
+        sa.Column("left_at", base.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["website_id", "conversation_id"],
+            ["conversations.website_id", "conversations.id"],
+            name=op.f("fk_left_alone_website_id_conversations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("website_id", "conversation_id", name=op.f("pk_left_alone")),
+        sqlite_strict=True,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("left_alone")
     op.drop_table("remedy_rows")
     op.drop_table("remedies")

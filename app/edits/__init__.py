@@ -8,7 +8,7 @@ NotFound or Conflict with one sentence, and then nothing is written. Ids of anot
     merges.py    merge_contacts, merge_companies, unmerge
     hiding.py    hide (deletes, one or many), show (restores)
     links.py     decide_link (pin or deny), take_link_back
-    effects.py, remedies.py, remedies_undo.py
+    wishes.py, effects.py, remedies.py, leaving.py, remedies_undo.py
                  look, remedy, take_remedy_back: for groups of conversations without a contact
     ties.py      tie_domain, tie_new_company, ignore_domain, release_domain
 """

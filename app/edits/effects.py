@@ -5,13 +5,11 @@ One look, so that a preview cannot promise anything else than what is then done 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.free_mail import is_free_mail
@@ -19,94 +17,31 @@ from app.companies.ties import find_ties
 from app.contacts.erased import find_erased
 from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations
-from app.db.base import StoredRow, dump_json
+from app.db.base import StoredRow
 from app.edits.merges import require_row
 from app.edits.ties import require_company_domain, require_domain, require_live_company
+from app.edits.wishes import (
+    MOST,
+    Effect,
+    Kept,
+    NewContact,
+    Wish,
+    check_wish,
+    chunks,
+    conversations_meant,
+)
 from app.errors import Refused
 from app.matching.link import conversations_of_domains
-from app.matching.rules import REASONS
-from app.matching.settled import is_open
 from app.matching.statements import domain_of
 
-Kind = Literal["create", "link", "tie", "ignore"]
-MOST = 20_000
-"""Conversations that one remedy is about, the newest; the website is held for seconds by them."""
-MOST_CHOSEN = 200
-NO_ADDRESS = "-"
-CHUNK = 5_000
 _ANONYMOUS = re.compile(r"visitor\d*", re.IGNORECASE)
 
 _c = conversations.c
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Of the group with this reason and domain (`-`: without an address), or of the chosen `ids`.
-
-    `create` makes a contact for each address; `link` pins to `contact_id`; `tie` gives the domains to
-    `company_id`, or to a company that is made with `company_name`; `ignore` leaves the domains alone.
-    """
-
-    kind: Kind
-    reason: str | None = None
-    domain: str | None = None
-    ids: tuple[str, ...] = ()
-    contact_id: str | None = None
-    company_id: str | None = None
-    company_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewContact:
-    address: str
-    email: str
-    name: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An address or domain that stays out, how many conversations it has, and why."""
-
-    what: str
-    conversations: int
-    reason: str
-
-
-@dataclass(slots=True)
-class Effect:
-    """`ids`: the conversations that change, newest first; `matched`: how many of them have a contact.
-
-    `more`: further ones of the group, for the next time. `digest` is another one as soon as anything is.
-    """
-
-    wish: Wish
-    ids: list[str] = field(default_factory=list)
-    matched: int = 0
-    new: list[NewContact] = field(default_factory=list)
-    domains: list[str] = field(default_factory=list)
-    refused: list[Kept] = field(default_factory=list)
-    more: int = 0
-
-    @property
-    def digest(self) -> str:
-        wish = self.wish
-        of = [wish.kind, wish.contact_id, wish.company_id, wish.company_name, sorted(self.ids),
-              [[one.address, one.name] for one in self.new], sorted(self.domains)]  # fmt: skip
-        return hashlib.blake2b(dump_json(of).encode(), digest_size=12).hexdigest()
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {
-            "conversations": len(self.ids),
-            "contacts": len(self.new),
-            "domains": len(self.domains),
-            "refused": sum(one.conversations for one in self.refused),
-        }
-
-
 async def look(connection: AsyncConnection, website_id: str, wish: Wish) -> Effect:
     """Raises Refused, NotFound where the wish itself is wrong."""
-    _check(wish)
+    check_wish(wish)
     if wish.kind == "link":
         contact = await require_row(connection, website_id, "contact", wish.contact_id or "")
         if contact.deleted_at is not None:
@@ -118,6 +53,9 @@ async def look(connection: AsyncConnection, website_id: str, wish: Wish) -> Effe
         await _look_at_domains(connection, website_id, effect)
         return effect
     rows = await _chosen(connection, website_id, effect)
+    if wish.kind == "leave":
+        effect.ids = [row.id for row in rows]
+        return effect
     erased = await find_erased(connection, website_id, _addresses(rows))
     if wish.kind == "link":
         effect.ids = [row.id for row in rows if row.email_norm not in erased]
@@ -134,25 +72,9 @@ _NAMELESS = "Without an address there is nothing to make a contact of."
 _FREE = "Free mail: anybody can have an address there."
 
 
-def _check(wish: Wish) -> None:
-    if wish.reason is not None and wish.reason not in REASONS:
-        raise Refused("There is no such reason.")
-    if wish.reason is None and wish.domain is None and not wish.ids:
-        raise Refused("Choose a group, or at least one conversation.")
-    if len(wish.ids) > MOST_CHOSEN:
-        raise Refused(f"Choose at most {MOST_CHOSEN} conversations at once, or the whole group.")
-    if wish.kind == "link" and not wish.contact_id:
-        raise Refused("Choose the contact to link to.")
-    if wish.kind == "tie" and (wish.company_id is None) == (wish.company_name is None):
-        raise Refused("Choose a company, or name a new one.")
-    by_domain = wish.kind in {"tie", "ignore"} and not wish.ids
-    if by_domain and (wish.domain is None or wish.domain == NO_ADDRESS):
-        raise Refused("Choose the domain.")
-
-
 async def _chosen(connection: AsyncConnection, website_id: str, effect: Effect) -> list[StoredRow]:
     """Those of the wish that have no contact, newest first."""
-    where = _where(website_id, effect.wish)
+    where = conversations_meant(website_id, effect.wish)
     rows = await connection.execute(
         select(_c.id, _c.email, _c.email_norm, _c.nickname)
         .where(*where)
@@ -166,23 +88,6 @@ async def _chosen(connection: AsyncConnection, website_id: str, effect: Effect) 
         )
         effect.more = (count or 0) - MOST
     return found[:MOST]
-
-
-def _where(website_id: str, wish: Wish) -> list[ColumnElement[bool]]:
-    found = [
-        _c.website_id == website_id, _c.unmatched_reason.is_not(None), _c.deleted_at.is_(None)
-    ]  # fmt: skip
-    if wish.ids:
-        return [*found, _c.id.in_(wish.ids)]
-    if wish.reason is not None:
-        found.append(_c.unmatched_reason == wish.reason)
-    if wish.domain == NO_ADDRESS:
-        found.append(_c.email_norm.is_(None))
-    elif wish.domain is not None:
-        found.append(domain_of(_c.email_norm) == require_domain(wish.domain))
-    else:
-        found.append(is_open(website_id))
-    return found
 
 
 async def _look_at_addresses(
@@ -218,15 +123,15 @@ async def _holders(
     connection: AsyncConnection, website_id: str, addresses: Iterable[str]
 ) -> dict[str, str]:
     """Of these addresses those that contacts have, and why no other is made for them."""
-    e, ordered = contact_emails.c, sorted(addresses)
+    e = contact_emails.c
     live = func.max(case((contacts.c.deleted_at.is_(None), 1), else_=0)).label("live")
     same = and_(contacts.c.website_id == e.website_id, contacts.c.id == e.contact_id)
     found: dict[str, str] = {}
-    for start in range(0, len(ordered), CHUNK):
+    for chunk in chunks(addresses):
         rows = await connection.execute(
             select(e.email_norm, live)
             .join_from(contact_emails, contacts, same)
-            .where(e.website_id == website_id, e.email_norm.in_(ordered[start : start + CHUNK]))
+            .where(e.website_id == website_id, e.email_norm.in_(chunk))
             .group_by(e.email_norm)
         )
         found |= {row.email_norm: _KNOWN if row.live else _REMOVED for row in rows}

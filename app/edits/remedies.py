@@ -1,7 +1,9 @@
 """Doing what mends conversations without a contact, one by one or a whole group at once (SPEC V5).
 
+wishes.py        what is asked for, and how its effect is told
 effects.py       look: what it would do
 remedies.py      remedy: does exactly that
+leaving.py       the conversations that are left as they are
 remedies_undo.py take_remedy_back
 """
 
@@ -21,9 +23,11 @@ from app.conversations.tables import link_decisions
 from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
 from app.db.upsert import Row, upsert
-from app.edits.effects import CHUNK, Effect, Wish, look
+from app.edits.effects import look
+from app.edits.leaving import leave_alone
 from app.edits.tables import remedies, remedy_rows
 from app.edits.ties import make_audited_company, put_ties
+from app.edits.wishes import Effect, Wish, chunks
 from app.errors import Conflict, Refused
 from app.ingest import ingest_edits
 from app.matching.link import relink
@@ -56,6 +60,9 @@ async def remedy(
         rows = await _create(connection, website_id, effect, actor)
     elif wish.kind == "link":
         rows = await _pin(connection, website_id, effect, actor)
+    elif wish.kind == "leave":
+        told = await leave_alone(connection, website_id, effect.ids, actor)
+        rows = [_row("left", one, *states) for one, states in told.items()]
     else:
         company_id, rows = await _tie(connection, website_id, effect, actor)
     await _write(connection, website_id, remedy_id, effect, company_id, actor)
@@ -73,7 +80,13 @@ async def remedy(
     return remedy_id
 
 
-_PAST = {"create": "contacts_made", "link": "linked", "tie": "tied", "ignore": "ignored"}
+_PAST = {
+    "create": "contacts_made",
+    "link": "linked",
+    "tie": "tied",
+    "ignore": "ignored",
+    "leave": "left",
+}
 
 
 def _row(what: str, key: str, before: Any, after: Any) -> Row:
@@ -156,11 +169,6 @@ def decision_told(row: Any) -> Row:
     given = row if isinstance(row, dict) else row._asdict()
     names = ("contact_id", "decision", "decided_by")
     return {name: given[name] for name in names} | {"decided_at": given["decided_at"].isoformat()}
-
-
-def chunks(values: Iterable[str]) -> list[list[str]]:
-    ordered = sorted(values)
-    return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
 
 
 async def _tie(

@@ -24,9 +24,11 @@ from app.conversations.tables import conversations, link_decisions
 from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.upsert import Row, upsert
-from app.edits.remedies import chunks, decision_told, decisions_of
+from app.edits.leaving import ask_again
+from app.edits.remedies import decision_told, decisions_of
 from app.edits.tables import remedies, remedy_rows
 from app.edits.ties import relink_domains
+from app.edits.wishes import chunks
 from app.errors import Conflict, NotFound
 from app.ingest import delete_untouched
 from app.matching.link import relink
@@ -58,6 +60,8 @@ async def take_remedy_back(
     kept = await _contacts_back(connection, website_id, by_what.get("contact", []))
     kept += await _decisions_back(connection, website_id, by_what.get("decisions", []))
     kept += await _ties_back(connection, website_id, row.done_at, by_what.get("tie", []))
+    if others := await ask_again(connection, website_id, by_what.get("left", [])):
+        kept.append(f"{_few(others, 'conversation')} left alone anew")
     for one in by_what.get("company", []):
         kept += await _company_back(connection, website_id, one)
     if kept and not rest:

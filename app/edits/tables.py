@@ -34,10 +34,11 @@ remedies = website_table(
     PrimaryKeyConstraint("website_id", "id"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Index(None, "website_id", "number"),
-    CheckConstraint("kind IN ('create', 'link', 'tie', 'ignore')", name="kind"),
+    CheckConstraint("kind IN ('create', 'link', 'tie', 'ignore', 'leave')", name="kind"),
 )
 
-# One row that a remedy wrote: a contact made, a conversation's decisions, a domain's tie, a company made.
+# One row that a remedy wrote: a contact made, a conversation's decisions, a domain's tie, a company
+# made, a conversation left alone.
 remedy_rows = website_table(
     "remedy_rows",
     Column("remedy_id", Text, nullable=False),
@@ -49,5 +50,5 @@ remedy_rows = website_table(
     ForeignKeyConstraint(
         ["website_id", "remedy_id"], ["remedies.website_id", "remedies.id"], ondelete="CASCADE"
     ),
-    CheckConstraint("what IN ('contact', 'decisions', 'tie', 'company')", name="what"),
+    CheckConstraint("what IN ('contact', 'decisions', 'tie', 'company', 'left')", name="what"),
 )

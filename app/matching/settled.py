@@ -1,12 +1,16 @@
-"""Conversations without a contact about which nobody needs to be asked: their domain is a company's, or ignored."""
+"""Conversations without a contact about which nobody needs to be asked any more.
+
+Their domain is a company's, or ignored, or a person left them as they are.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, not_, select
+from sqlalchemy import ColumnElement, and_, exists, not_, or_, select
 
 from app.companies.tables import companies, domain_ties
 from app.conversations.tables import conversations
 from app.matching.statements import domain_of
+from app.matching.tables import left_alone
 
 _t = domain_ties.c
 
@@ -27,9 +31,19 @@ def is_ignored(website_id: str) -> ColumnElement[bool]:
     return _is_of(nobodys)
 
 
+def is_left_alone() -> ColumnElement[bool]:
+    """Only as long as why it has no contact is the same."""
+    c, left = conversations.c, left_alone.c
+    return exists().where(
+        left.website_id == c.website_id,
+        left.conversation_id == c.id,
+        left.reason == c.unmatched_reason,
+    )
+
+
 def is_open(website_id: str) -> ColumnElement[bool]:
-    """Neither."""
-    return and_(not_(is_tied(website_id)), not_(is_ignored(website_id)))
+    """None of these."""
+    return not_(or_(is_tied(website_id), is_ignored(website_id), is_left_alone()))
 
 
 def _is_of(domains: object) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""What a person merged, so that it can be taken back (SPEC D6)."""
+"""What a person merged, so that it can be taken back (SPEC D6), and what a person left without a contact (V5)."""
 
 from __future__ import annotations
 
@@ -45,4 +45,19 @@ merges = website_table(
     ),
     Index(None, "website_id", "winner_id"),
     CheckConstraint("kind IN ('contact', 'company')", name="kind"),
+)
+
+left_alone = website_table(
+    "left_alone",
+    Column("conversation_id", Text, nullable=False),
+    # Why it had no contact then: with another reason it is a question again.
+    Column("reason", Text, nullable=False),
+    Column("left_by", Text, nullable=False),
+    Column("left_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("website_id", "conversation_id"),
+    ForeignKeyConstraint(
+        ["website_id", "conversation_id"],
+        ["conversations.website_id", "conversations.id"],
+        ondelete="CASCADE",
+    ),
 )

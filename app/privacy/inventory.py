@@ -18,6 +18,7 @@ OWN = frozenset(
         "contact_companies",
         "conversations",
         "conversation_companies",
+        "left_alone",
         "link_decisions",
         "messages",
     }

@@ -27,7 +27,8 @@ _i = erased_identities.c
 _UNSWEPT = text("swept_at IS NULL")
 _VACUUMED = (
     "contacts, contact_emails, contact_companies, conversations, conversation_companies, "
-    "link_decisions, messages, inbox_events, import_rows, imports, audit_log, sync_failures, api_replies"
+    "link_decisions, left_alone, remedies, remedy_rows, messages, inbox_events, import_rows, imports, "
+    "audit_log, sync_failures, api_replies"
 )
 
 

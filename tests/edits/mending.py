@@ -7,9 +7,11 @@ from sqlalchemy import select
 
 from app.companies.tables import domain_ties
 from app.conversations.tables import link_decisions
-from app.edits.effects import Effect, Wish, look
+from app.edits.effects import look
 from app.edits.remedies import remedy
 from app.edits.remedies_undo import Changed, take_remedy_back
+from app.edits.wishes import Effect, Wish
+from app.matching.tables import left_alone
 from tests.edits.merging import MIRA, picture
 from tests.ingesting import Site
 
@@ -33,7 +35,12 @@ async def everything(site: Site) -> dict[str, Any]:
     """All that remedies may write, and what follows from it."""
     decided = await site.rows(select(link_decisions))
     ties = await site.rows(select(domain_ties))
-    rows = {"decided": sorted(map(tuple, decided)), "ties": sorted(map(tuple, ties), key=repr)}
+    left = await site.rows(select(left_alone))
+    rows = {
+        "left": sorted(map(tuple, left)),
+        "decided": sorted(map(tuple, decided)),
+        "ties": sorted(map(tuple, ties), key=repr),
+    }
     return rows | await picture(site)
 
 

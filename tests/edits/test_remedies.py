@@ -11,9 +11,9 @@ from app.companies.tables import domain_ties
 from app.contacts.erased import list_erased, make_hasher
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations, link_decisions
-from app.edits.effects import Wish
 from app.edits.hiding import hide
 from app.edits.remedies import remedy
+from app.edits.wishes import Wish
 from app.errors import Conflict, NotFound, Refused
 from app.records import conversation_id
 from app.settings import get_settings

@@ -17,6 +17,7 @@ from app.edits.tables import remedies, remedy_rows
 from app.edits.ties import release_domain
 from app.errors import Refused
 from app.matching.link import relink_all
+from app.matching.tables import left_alone
 from tests.edits.mending import mended, undone
 from tests.edits.merging import MIRA, PICTURED, picture
 from tests.ingesting import Site, connected, person, talk
@@ -32,14 +33,14 @@ ACTS = st.one_of(
     st.tuples(st.just("talk"), NAMES, DOMAINS),
     st.tuples(st.just("person"), NAMES, DOMAINS, st.booleans()),
     st.tuples(st.just("removal"), NAMES),
-    st.tuples(st.sampled_from(["create", "ignore", "new company", "release"]), DOMAINS),
+    st.tuples(st.sampled_from(["create", "ignore", "leave", "new company", "release"]), DOMAINS),
     st.tuples(st.sampled_from(["link", "tie"]), DOMAINS, st.integers(0, 5)),
     st.tuples(st.just("undo"), st.integers(0, 5), st.booleans()),
 )
 
 
 async def empty(site: Site) -> None:
-    own = (audit_log, remedy_rows, remedies, link_decisions, domain_ties)
+    own = (audit_log, remedy_rows, remedies, left_alone, link_decisions, domain_ties)
     for table in (*own, *reversed(PICTURED)):
         await site.execute(delete(table))
 
@@ -58,7 +59,7 @@ async def _do(site: Site, act: tuple[Any, ...], at: int) -> None:
         await site.take(person(act[1], at=at, email=f"{act[1]}@{act[2]}", company=company))
     elif act[0] == "removal":
         await site.remove_person(act[1], seen=at)
-    elif act[0] in {"create", "ignore"}:
+    elif act[0] in {"create", "ignore", "leave"}:
         await mended(site, act[0], domain=act[1])
     elif act[0] == "new company":
         await mended(site, "tie", domain=act[1], company_name=f"New {at}")
@@ -97,7 +98,7 @@ PULLED = st.tuples(st.just("talk"), NAMES, DOMAINS) | st.tuples(
     st.just("person"), NAMES, DOMAINS, st.booleans()
 )
 REMEDIES = st.one_of(
-    st.tuples(st.sampled_from(["create", "ignore", "new company"]), DOMAINS),
+    st.tuples(st.sampled_from(["create", "ignore", "leave", "new company"]), DOMAINS),
     st.tuples(st.sampled_from(["link", "tie"]), DOMAINS, st.integers(0, 5)),
 )
 
@@ -122,3 +123,4 @@ async def test_remedies_taken_back_the_last_first_leave_nothing(
         assert await picture(site) == before
         assert await site.rows(select(link_decisions)) == []
         assert await site.rows(select(domain_ties)) == []
+        assert await site.rows(select(left_alone)) == []
