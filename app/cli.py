@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import click
 
 from app.commands.account_verbs import keys, token, user
-from app.commands.privacy_verbs import erase, person
+from app.commands.privacy_verbs import erase, erasures, person
 
 Command: TypeAlias = Callable[..., None]
 
@@ -242,6 +242,7 @@ main.add_command(user)
 main.add_command(token)
 main.add_command(keys)
 main.add_command(erase)
+main.add_command(erasures)
 main.add_command(person)
 
 

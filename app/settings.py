@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     """How long a killed process keeps its run before another takes over (SPEC S5: at most 15 s)."""
     uploads_folder: Path = Path("data/uploads")
     """Uploaded CSV files, under random names; every web and worker process must see the same folder."""
+    erased_file: Path | None = None
+    """Who was erased, outside the database (app/contacts/outside.py); without it beside the SQLite file
+    or in the data folder."""
     import_max_mb: Positive = 512
     """The biggest CSV file that is taken."""
 

@@ -62,7 +62,7 @@ class Box:
             await crisp.connect()
             await crisp.client.budget.give_back()
 
-        self._with(database_url, connect)
+        self.with_crispsync(database_url, connect)
         return self.env(database_url, **more)
 
     def pulled(self, database_url: str, **more: str) -> dict[str, str]:
@@ -72,13 +72,17 @@ class Box:
             assert await crisp.run("full") == "done"
 
         env = self.connected(database_url, **more)
-        self._with(database_url, pull)
+        self.with_crispsync(database_url, pull)
         return env
 
     def assert_equals_truth(self, database_url: str) -> None:
-        self._with(database_url, Crispsync.assert_equals_truth)
+        self.with_crispsync(database_url, Crispsync.assert_equals_truth)
 
-    def _with(self, database_url: str, work: Callable[[Crispsync], Awaitable[None]]) -> None:
+    def with_crispsync(
+        self, database_url: str, work: Callable[[Crispsync], Awaitable[Any]]
+    ) -> None:
+        """In this process, as one of crispsync would."""
+
         async def run() -> None:
             async with opened(self.world, self.url, database_url) as crisp:
                 await work(crisp)

@@ -8,14 +8,17 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+import click
 import structlog
 
 import app.tables  # noqa: F401  # all of them: erasing goes through what the metadata knows
+from app.contacts.outside import NotKept, make_outside, outside_file
 from app.db.base import new_id
 from app.db.migrate import upgrade
 from app.db.session import Database, open_database
 from app.errors import Failed
 from app.logs import configure_logs
+from app.privacy.reapply import Reapplied, reapply
 from app.settings import Settings, get_settings
 
 T = TypeVar("T")
@@ -26,8 +29,33 @@ def migrate() -> str:
     return "The database is up to date now." if done else "The database was up to date."
 
 
+def apply_erasures_again() -> str:
+    """What `serve` and `worker` do at start, told."""
+    settings = get_settings()
+    configure_logs()
+    upgrade(settings.database_url)
+
+    async def run() -> Reapplied:
+        db = open_database(settings.database_url)
+        try:
+            return await reapply(db, settings)
+        finally:
+            await db.close()
+
+    done = run_loop(run)
+    if not done.identities and not done.websites:
+        return f"Nothing to do: all {done.known:,} erased identities are known to the database."
+    return (
+        f"Erased again: {done.contacts:,} contacts, {done.conversations:,} conversations, "
+        f"{done.websites:,} websites; {done.identities:,} identities stay out from now on."
+    )
+
+
 def with_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
-    """Migrate if needed, open, run `work` to its end, close. Raises what `work` raises."""
+    """Migrate if needed, open, erase again what a restored backup brought back, run `work`, close.
+
+    Raises what `work` raises.
+    """
     settings = get_settings()
     configure_logs()
     upgrade(settings.database_url)
@@ -37,11 +65,27 @@ def with_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
         structlog.contextvars.bind_contextvars(request_id=new_id())
         db = open_database(settings.database_url)
         try:
+            await reapply(db, settings)
             return await work(db, settings)
         finally:
             await db.close()
 
     return run_loop(run)
+
+
+async def _make_list(_db: Database, settings: Settings) -> None:
+    try:
+        await asyncio.to_thread(make_outside, outside_file(settings))
+    except NotKept as error:  # an erasure would be refused; all else goes on
+        click.echo(f"crispsync: {error.message}", err=True)
+
+
+def prepare() -> None:
+    """The database as it must be before anybody is served: migrated, and without erased people.
+
+    Raises Refused, DatabaseTooNew, DatabaseAway, NotKept.
+    """
+    with_database(_make_list)
 
 
 def run_loop(work: Callable[[], Awaitable[T]]) -> T:

@@ -8,6 +8,7 @@ from app.accounts.actors import COMMAND
 from app.accounts.audit import audit
 from app.commands.database import with_database
 from app.db.session import Database
+from app.privacy.outside import keep_all
 from app.settings import Settings
 from app.vault.keys import load_keyring
 from app.vault.store import Rotated
@@ -31,6 +32,8 @@ def rotate() -> int:
 
 async def _rotate(db: Database, settings: Settings) -> Rotated:
     done = await rotate_all(db, load_keyring(settings))
+    # Before the old key is thrown away: the list outside opens with the new one, too.
+    await keep_all(db)
     if done.sealed:
         await db.transact(
             lambda connection: audit(

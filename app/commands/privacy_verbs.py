@@ -1,4 +1,4 @@
-"""`crispsync erase` and `crispsync person`; wiring only."""
+"""`crispsync erase`, `crispsync erasures` and `crispsync person`; wiring only."""
 
 from __future__ import annotations
 
@@ -23,3 +23,16 @@ def person(contact_id: str, out: str | None) -> None:
     from app.commands import privacy
 
     click.echo(privacy.hand_out_person(contact_id, out), nl=False)
+
+
+@click.group()
+def erasures() -> None:
+    """The list of erased people that is kept outside the database."""
+
+
+@erasures.command("apply")
+def apply_erasures() -> None:
+    """Erase again whom a restored backup brought back; every other command does it first, too."""
+    from app.commands import database
+
+    click.echo(database.apply_erasures_again())

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from app.commands.database import prepare
 from app.commands.first_login import prepare_login
-from app.db.migrate import upgrade
 from app.db.runner_lock import try_runner_lock
 from app.errors import Conflict, Refused
 from app.logs import configure_logs
@@ -31,7 +31,7 @@ def serve(host: str, port: int) -> None:
                 "for more than one process."
             )
         listening = _listen(host, port)
-        upgrade(settings.database_url)
+        prepare()
         told = prepare_login(settings, host)
         _serve_on(listening, settings, told)
 
@@ -87,8 +87,7 @@ def work() -> None:
     if settings.redis_url is None:
         raise Refused("REDIS_URL is not set: without Redis the jobs run inside crispsync serve.")
     load_keyring(settings)
-    upgrade(settings.database_url)
-    configure_logs()
+    prepare()
     from arq.utils import import_string
     from redis.exceptions import RedisError
 

@@ -6,10 +6,12 @@ the list stays good.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -17,13 +19,14 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.contacts.outside import SealedKey, outside_file, read_outside
 from app.contacts.tables import erased_identities
 from app.db.upsert import lock_key, upsert
 from app.logs import current_request_id
 from app.records import normal_address
-from app.settings import get_settings
+from app.settings import Settings, get_settings
 from app.vault.keys import Keyring, load_keyring
-from app.vault.seal import PLUGIN, Unreadable
+from app.vault.seal import PLUGIN, Unreadable, unseal
 from app.vault.store import find_sealed, open_row, store_secrets
 
 Kind = Literal["person", "session", "address"]
@@ -68,20 +71,56 @@ async def make_hasher(connection: AsyncConnection, website_id: str) -> Hasher:
     keyring = keyring_of(connection)
     key = await _find_key(connection, keyring)
     if key is None:
-        key = secrets.token_bytes(32)
+        # A database restored from before the first erasure, or a new one beside an old list.
+        outside = await asyncio.to_thread(read_outside, outside_file(settings_of(connection)))
+        key = open_outside(keyring, outside.keys) or secrets.token_bytes(32)
         await store_secrets(connection, keyring, PLUGIN, {HASH_KEY: key.hex()})
     return Hasher(website_id, key)
 
 
-def keyring_of(connection: AsyncConnection) -> Keyring:
-    """With SQLite the key may lie beside the file: the one this connection is open on."""
+def settings_of(connection: AsyncConnection) -> Settings:
+    """With SQLite some files lie beside the database's: the one this connection is open on."""
     url = connection.engine.url.render_as_string(hide_password=False)
-    return load_keyring(get_settings().model_copy(update={"database_url": url}))
+    return get_settings().model_copy(update={"database_url": url})
+
+
+def keyring_of(connection: AsyncConnection) -> Keyring:
+    return load_keyring(settings_of(connection))
+
+
+def open_outside(keyring: Keyring, keys: Sequence[SealedKey]) -> bytes | None:
+    """The key that the list outside the database was made with; None when it names none.
+
+    Raises Unreadable when no SECRET_KEY given here opens it.
+    """
+    if not keys:
+        return None
+    for key in reversed(keys):
+        with contextlib.suppress(Unreadable):
+            opened = unseal(keyring, key.key_id, PLUGIN, HASH_KEY, key.sealed)
+            return bytes.fromhex(opened)
+    raise Unreadable(
+        "The list of erased people outside the database was sealed with a SECRET_KEY that is not here: "
+        "add that key to SECRET_KEY, since without it they would come back."
+    )
+
+
+def name_of_key(key: bytes) -> str:
+    return hmac.new(key, b"the name of this key", hashlib.sha256).hexdigest()[:16]
 
 
 async def _find_key(connection: AsyncConnection, keyring: Keyring) -> bytes | None:
     row = (await find_sealed(connection, PLUGIN)).get(HASH_KEY)
     return None if row is None else bytes.fromhex(open_row(keyring, row))
+
+
+async def find_sealed_key(connection: AsyncConnection) -> tuple[bytes, SealedKey] | None:
+    """The key and how it is sealed in the database; None when nobody was ever erased. Raises Unreadable."""
+    row = (await find_sealed(connection, PLUGIN)).get(HASH_KEY)
+    if row is None:
+        return None
+    key = bytes.fromhex(open_row(keyring_of(connection), row))
+    return key, SealedKey(name_of_key(key), row.key_id, row.sealed)
 
 
 async def erased_of(

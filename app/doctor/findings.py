@@ -110,6 +110,10 @@ CAUSES: Mapping[str, Cause] = {
         "The disk is nearly full: soon hooks are answered 503 and nothing is stored.",
         "Make room, or give the volume more; everything goes on by itself then.",
     ),
+    "erased_list": Cause(
+        "The list of erased people outside the database cannot be written: nobody can be erased.",
+        "Give the user of crispsync the right to write it (ERASED_FILE), or make room on its disk.",
+    ),
     "run_failed": Cause(
         "The last sync of this website did not finish.",
         "Read its reason on its page, mend it, and start it again.",

@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.contacts.outside import find_trouble
 from app.db.base import StoredRow
 from app.db.migrate import HEAD
 from app.db.session import Database
@@ -55,6 +56,7 @@ async def examine(
     found = _of_settings(settings, credential)
     found += await _quota(db, settings)
     found += await asyncio.to_thread(look_at_disks, settings)
+    found += await asyncio.to_thread(_list_of_erased, settings)
     async with db.read() as connection:
         rows = await _websites(connection, website_id)
         found += await _of_database(connection, settings, credential)
@@ -81,6 +83,11 @@ def _of_settings(settings: Settings, credential: PluginCredential) -> list[Findi
     if not settings.public_url.startswith("https://"):
         found.append(Finding("not_https", f"PUBLIC_URL is {settings.public_url}."))
     return found
+
+
+def _list_of_erased(settings: Settings) -> list[Finding]:
+    trouble = find_trouble(settings)
+    return [] if trouble is None else [Finding("erased_list", trouble)]
 
 
 async def _quota(db: Database, settings: Settings) -> list[Finding]:

@@ -25,6 +25,7 @@ from app.db.changes import note_changes
 from app.db.session import Database
 from app.matching.link import relink, touched_conversations
 from app.privacy.mentions import forget_mentions
+from app.privacy.outside import keep_people
 from app.privacy.person import Person, count_messages, find_by_address, find_person
 from app.privacy.uploads import forget_import_rows, refuse_during_import
 from app.websites.rules import lock_website
@@ -42,7 +43,7 @@ class Erasure:
 
 
 async def erase_contact(db: Database, actor: Actor, contact_id: str) -> Erasure:
-    """Raises NotFound, Forbidden, Conflict while an import is at work on them."""
+    """Raises NotFound, Forbidden, Conflict while an import is at work on them, NotKept."""
     actor.require(Role.ADMIN)
 
     async def work(connection: AsyncConnection) -> Erasure:
@@ -55,7 +56,7 @@ async def erase_contact(db: Database, actor: Actor, contact_id: str) -> Erasure:
 
 
 async def erase_address(db: Database, actor: Actor, address: str) -> list[Erasure]:
-    """Everybody who has it, in every website. Raises NotFound, Conflict."""
+    """Everybody who has it, in every website. Raises NotFound, Conflict, NotKept."""
     actor.require(Role.ADMIN)
     return await db.transact(partial(_erase_address, actor=actor, address=address))
 
@@ -68,8 +69,16 @@ async def _erase_address(connection: AsyncConnection, actor: Actor, address: str
 
 
 async def erase_person(connection: AsyncConnection, actor: Actor, person: Person) -> Erasure:
-    """The caller holds the website's lock."""
+    """The caller holds the website's lock, and commits next."""
     await refuse_during_import(connection, person.website_id)
+    erasure = await erase_rows(connection, actor, person)
+    hasher = await make_hasher(connection, person.website_id)
+    await keep_people(connection, hasher, person.identities)
+    return erasure
+
+
+async def erase_rows(connection: AsyncConnection, actor: Actor, person: Person) -> Erasure:
+    """In the database alone; the caller holds the website's lock."""
     hasher = await make_hasher(connection, person.website_id)
     await list_erased(connection, hasher, person.identities)
     erasure = await _count(connection, person)

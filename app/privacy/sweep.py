@@ -16,7 +16,9 @@ from app import clock
 from app.contacts.tables import erased_identities
 from app.db.session import Database
 from app.db.words import forget_words
+from app.errors import CrispsyncError
 from app.logs import as_of_request
+from app.privacy.outside import keep_all
 from app.privacy.uploads import sweep_uploads
 from app.webhooks.erased import sweep_hooks
 
@@ -50,10 +52,19 @@ async def sweep(db: Database, uploads: Path) -> int:
         hooks = await sweep_hooks(db, website_id)
         files = await sweep_uploads(db, uploads, website_id)
         await _tell(db, website_id, hooks + files)
+    await _keep_outside(db)
     await leave_nothing(db)
     for website_id in website_ids:
         await db.transact(partial(_mark, website_id=website_id, started=started))
     return len(website_ids)
+
+
+async def _keep_outside(db: Database) -> None:
+    """Ids that were learned since, from news that named an erased address; the next news would tell again."""
+    try:
+        await keep_all(db)
+    except CrispsyncError as error:
+        log.warning("erasures.not_kept_outside", error=type(error).__name__)
 
 
 async def _tell(db: Database, website_id: str, count: int) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.contacts.erased import Hasher, Identity, erased_of, find_hasher, identities_of_text
 from app.db.base import StoredRow
 from app.db.session import Database
+from app.db.upsert import db_now_ms
 from app.errors import Conflict, CrispsyncError
 from app.imports.reader import Reader
 from app.imports.setup import layout_of_import
@@ -34,6 +35,23 @@ async def refuse_during_import(connection: AsyncConnection, website_id: str) -> 
     )
     if busy is not None:
         raise Conflict("An import is at work in this website: erase when it has ended.")
+
+
+async def refuse_live_import(connection: AsyncConnection, website_id: str) -> None:
+    """Raises Conflict when a process has one in hand; what a restored database calls so is nobody's."""
+    busy = await connection.scalar(
+        select(imports.c.id)
+        .where(
+            imports.c.website_id == website_id,
+            imports.c.state.in_(AT_WORK),
+            imports.c.lease_until_ms > db_now_ms(connection),
+        )
+        .limit(1)
+    )
+    if busy is not None:
+        raise Conflict(
+            "An import is at work, and somebody is to be erased again first: start again."
+        )
 
 
 async def forget_import_rows(connection: AsyncConnection, person: Person) -> None:

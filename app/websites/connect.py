@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, select, true, update
@@ -169,8 +170,18 @@ async def save_connected(db: Database, found: Installed, actor: Actor = SYSTEM) 
     await db.transact(work)
 
 
-async def disconnect(db: Database, website_id: str, *, erase: bool, actor: Actor = SYSTEM) -> None:
-    """Stop everything for this website; its data is kept, or erased. Raises NotFound."""
+async def disconnect(
+    db: Database,
+    website_id: str,
+    *,
+    erase: bool,
+    actor: Actor = SYSTEM,
+    last: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+) -> None:
+    """Stop everything for this website; its data is kept, or erased. Raises NotFound.
+
+    `last` is the last step of erasing, in the same transaction.
+    """
 
     async def work(connection: AsyncConnection) -> None:
         await lock_website(connection, website_id)
@@ -185,6 +196,8 @@ async def disconnect(db: Database, website_id: str, *, erase: bool, actor: Actor
                 subject=("website", website_id),
                 before={"status": website.status},
             )
+            if last is not None:
+                await last(connection)
             return
         await audit(
             connection,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,6 +156,15 @@ async def test_case_087_what_cannot_be_decrypted(database_url: str) -> None:
         assert await causes(crisp, **given) == set()
         lost = {**given, "secret_key": SecretStr(OTHER_KEY)}
         assert await causes(crisp, **lost) == {"not_decryptable"}
+
+
+async def test_a_list_of_erased_people_that_cannot_be_written(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with sandbox_and_crispsync(sqlite_url, people=2, conversations=2) as crisp:
+        await works(crisp)
+        (tmp_path / "folder.list").mkdir()
+        assert await causes(crisp, erased_file=tmp_path / "folder.list") == {"erased_list"}
 
 
 async def test_a_failed_run(sqlite_url: str) -> None:
