@@ -24,6 +24,7 @@ from workers.hooks import HookWork
 from workers.imports import ImportWork
 
 DAY = 24 * 3600
+ASK_AGAIN = 2.0  # seconds
 
 
 async def start(ctx: dict[str, Any]) -> None:
@@ -93,10 +94,27 @@ class WorkerSettings:
     handle_signals = True
 
 
+def end_for_certain(worker: Any) -> None:
+    """Ask again until it has ended: arq cancels once, and a library may swallow that (FAILURES case 90).
+
+    It was seen at start-up: the worker then went on until it was killed, and kept its leases.
+    """
+
+    def again() -> None:
+        waits = [task for task in (worker.main_task, *worker.tasks.values()) if not task.done()]
+        for task in waits:
+            task.cancel()
+        if waits:
+            worker.loop.call_later(ASK_AGAIN, again)
+
+    worker.on_stop = lambda _signal: worker.loop.call_later(ASK_AGAIN, again)
+
+
 def run() -> None:
     """Until SIGTERM or SIGINT. Raises RedisError or OSError when Redis is away."""
     settings: Any = WorkerSettings  # arq types its base class, which it does not ask for
     worker = create_worker(settings)
+    end_for_certain(worker)
     try:
         worker.run()
     finally:

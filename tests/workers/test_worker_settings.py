@@ -1,11 +1,14 @@
 """What arq reads, and what rings the bell."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from arq.connections import RedisSettings
+from arq.worker import create_worker
 from pydantic import SecretStr
 from redis import Redis
 from sqlalchemy import select, text
@@ -19,7 +22,8 @@ from app.sync.worker import AT_ONCE, Worker
 from tests.beside import until
 from tests.fixtures.valkey import free_port
 from tests.pulling import Crispsync, sandbox_and_crispsync
-from workers.main import WorkerSettings
+from workers import main
+from workers.main import WorkerSettings, end_for_certain
 
 JOB_KEY = "arq:job:*"
 
@@ -61,6 +65,32 @@ async def test_a_second_job_only_rings(sqlite_url: str) -> None:
         assert not first.done()
         await first
         assert (await crisp.last_run()).state == "done"
+
+
+async def test_case_090_a_swallowed_end_is_asked_for_again(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a library did at start-up: the worker would go on until somebody kills it."""
+    swallowed = asyncio.Event()
+
+    async def start(_ctx: object) -> None:
+        worker.loop.call_soon(worker.handle_sig, signal.SIGTERM)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            swallowed.set()
+
+    monkeypatch.setattr(main, "ASK_AGAIN", 0.05)
+    worker = create_worker(
+        {"functions": WorkerSettings.functions, "handle_signals": False},
+        redis_settings=RedisSettings.from_dsn(redis_url),
+        on_startup=start,
+    )
+    end_for_certain(worker)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(worker.async_run(), timeout=20)
+    assert swallowed.is_set()
+    await worker.pool.aclose(close_connection_pool=True)
 
 
 async def test_no_more_runs_at_once_than_allowed(database_url: str) -> None:
