@@ -52,6 +52,10 @@ class DatabaseAway(CrispsyncError):
     http_status = 503
 
 
+class DiskFull(DatabaseAway):
+    """The database has no room: what was not written is tried again by whoever had it in hand."""
+
+
 class Paused(CrispsyncError):
     http_status = 503
     exit_code = 4

@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.db.base import dump_json
 from app.db.changes import watch_commits
-from app.db.sqlstate import is_transient
+from app.db.sqlstate import is_full, is_transient
 from app.db.words import keep_words
-from app.errors import DatabaseAway, Refused
+from app.errors import DatabaseAway, DiskFull, Refused
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Database:
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]], tries: int = 6) -> T:
         """Run `work` in a write transaction, again when the database says that trying again may help.
 
-        Raises DatabaseAway when it still does not answer after about ten seconds.
+        Raises DatabaseAway when it still does not answer after about ten seconds, and DiskFull at once.
         """
         try:
             async for attempt in stamina.retry_context(
@@ -85,6 +85,8 @@ class Database:
         except DBAPIError as error:
             if is_transient(error):
                 raise DatabaseAway("The database does not answer; nothing was changed.") from error
+            if is_full(error):
+                raise DiskFull("The database's disk is full; nothing was changed.") from error
             raise
         raise AssertionError("unreachable: the loop returns or raises")
 

@@ -34,6 +34,12 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError) and "connect" in text.lower()
 
 
+def is_full(error: DBAPIError) -> bool:
+    """True when the database's disk is: nothing was written, and trying again at once is in vain (case 84)."""
+    state = getattr(error.orig, "sqlstate", None)
+    return state == "53100" or (state is None and "database or disk is full" in str(error.orig))
+
+
 def is_bad_value(error: BaseException) -> bool:
     """True when leaving a record out helps (FAILURES case 53): never for a full disk or a lost connection."""
     if isinstance(error, DataError | IntegrityError):
