@@ -15,9 +15,9 @@ from sqlalchemy import (
     case,
     cast,
     column,
-    exists,
     func,
     select,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -104,8 +104,11 @@ def _present(dialect: str, table: Table, name: str) -> AnySelect:
     each = func.json_each if dialect == "sqlite" else func.json_array_elements_text
     keys = _KEYS if dialect == "sqlite" else cast(_KEYS, postgresql.JSON)
     asked = each(keys).table_valued("value", name="asked")
-    there = exists().where(table.c.website_id == _WEBSITE, table.c[name] == asked.c.value)
-    return select(asked.c.value).where(there)
+    there = select(true()).where(table.c.website_id == _WEBSITE, table.c[name] == asked.c.value)
+    if dialect == "sqlite":
+        return select(asked.c.value).where(there.exists())
+    # PostgreSQL makes a join of EXISTS, and reads the whole table while it believes that to be small.
+    return select(asked.c.value).where(there.limit(1).scalar_subquery())
 
 
 @lru_cache(maxsize=64)

@@ -7,12 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 _UNKNOWN = text(
     "SELECT c.relname FROM pg_class c WHERE c.relname IN :names AND c.relkind = 'r' "
-    "AND pg_table_is_visible(c.oid) AND c.reltuples <= 0 AND pg_relation_size(c.oid) > 0"
+    "AND pg_table_is_visible(c.oid) AND pg_relation_size(c.oid) > "
+    "4 * greatest(c.relpages, 0) * current_setting('block_size')::bigint"
 ).bindparams(bindparam("names", expanding=True))
 
 
 async def ensure_statistics(connection: AsyncConnection, *tables: str) -> None:
-    """ANALYZE those that hold rows and never were (PostgreSQL; SQLite plans well without).
+    """ANALYZE those that have grown to four times what PostgreSQL knows of (SQLite plans well without).
 
     Until autovacuum comes by, a minute later, all indexes of a table that is believed to be empty look
     equally good: each message of a first import would be checked against its conversation by reading

@@ -1,0 +1,81 @@
+"""PostgreSQL plans what a first import asks without reading whole tables, though it knows nothing of them yet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.conversations.tables import messages
+from app.db.lookup import find_present
+from app.db.session import Database, open_database
+from app.db.statistics import ensure_statistics
+from tests.pages import rows
+from tests.pages.rows import SITE, put
+
+pytestmark = pytest.mark.asyncio
+
+TALKS = [f"talk {number}" for number in range(100)]
+
+
+@pytest_asyncio.fixture
+async def db(migrated_postgres_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_postgres_url)
+    async with opened.engine.begin() as connection:  # which would know more than the test thinks
+        await connection.execute(text("ALTER TABLE messages SET (autovacuum_enabled = off)"))
+    talks = [rows.conversation(talk) for talk in TALKS]
+    said = [rows.message(talk, number, "said") for talk in TALKS for number in range(30)]
+    await put(opened, [rows.website(), *talks, *said])
+    yield opened
+    await opened.close()
+
+
+async def rows_read(connection: AsyncConnection) -> int:
+    """Rows of the messages and entries of their indexes that this transaction has looked at so far."""
+    counted = text(
+        "SELECT sum(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_numscans(oid)) "
+        "FROM pg_class WHERE relname IN ('messages', 'pk_messages', 'ix_messages_words')"
+    )
+    return int(await connection.scalar(counted) or 0)
+
+
+async def test_which_threads_are_known_is_asked_thread_by_thread(db: Database) -> None:
+    asked = [rows.an_id("nobody", number) for number in range(18)] + TALKS[:2]
+
+    async def work(connection: AsyncConnection) -> tuple[set[str], int]:
+        before = await rows_read(connection)
+        found = await find_present(connection, messages, SITE, "conversation_id", asked)
+        return found, await rows_read(connection) - before
+
+    found, read = await db.transact(work)
+    assert found == set(TALKS[:2])
+    # One look into an index for each, and a row of those that are known: not 3,000 messages.
+    assert read <= 3 * len(asked)
+
+
+async def known_pages(db: Database) -> Any:
+    """The pages that PostgreSQL knows of, once it was told to look where it knows too little."""
+
+    async def work(connection: AsyncConnection) -> Any:
+        await ensure_statistics(connection, "messages")
+        return await connection.scalar(
+            text("SELECT relpages FROM pg_class WHERE relname = 'messages'")
+        )
+
+    return await db.transact(work)
+
+
+async def test_a_table_that_has_grown_is_looked_at_again(db: Database) -> None:
+    pages = await known_pages(db)
+    assert pages > 0
+    more = [rows.message(talk, number, "more") for talk in TALKS[:10] for number in range(30, 60)]
+    await put(db, more)
+    assert await known_pages(db) == pages, "a tenth more changes no plan"
+    await put(
+        db, [rows.message(talk, number, "x" * 500) for talk in TALKS for number in range(60, 160)]
+    )
+    assert await known_pages(db) > pages
