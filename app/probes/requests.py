@@ -1,6 +1,6 @@
 """Each request has an id, which its log lines, what it changes and the jobs it starts carry on.
 
-One line a request, of fields that are known to be harmless: the route as it is written in the program,
+One line a request (but for hooks and probes that went well), of fields that are known to be harmless: the route as it is written in the program,
 never the address as it was asked for (FAILURES cases 93 and 99).
 """
 
@@ -25,6 +25,8 @@ HEADER = "X-Request-Id"
 # Nothing that could be an address, a text or a token of ours.
 _SANE = re.compile(r"(?!cs_)[0-9A-Za-z][0-9A-Za-z_-]{7,63}")
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+# What machines ask all day: what is well goes into /metrics and is worth no line.
+_UNTOLD = frozenset(("/webhooks/crisp", "/healthz", "/readyz", "/metrics"))
 NOWHERE = "none"
 """The route of what is at no address of ours."""
 
@@ -58,13 +60,17 @@ class WithRequestId:
             try:
                 await self.app(scope, receive, send_with_id)
             finally:
-                log.info(
-                    "request",
-                    method=scope["method"] if scope["method"] in _METHODS else "other",
-                    route=route_of(scope, self.routes),
-                    status=status,
-                    ms=round((time.perf_counter() - began) * 1000),
-                )
+                if status != 200 or scope["path"] not in _UNTOLD:
+                    self._tell(scope, status, began)
+
+    def _tell(self, scope: Scope, status: int, began: float) -> None:
+        log.info(
+            "request",
+            method=scope["method"] if scope["method"] in _METHODS else "other",
+            route=route_of(scope, self.routes),
+            status=status,
+            ms=round((time.perf_counter() - began) * 1000),
+        )
 
 
 def request_id_of(given: str | None) -> str:

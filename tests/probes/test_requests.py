@@ -68,7 +68,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
         ("GET", "/nothing/ann@acme.example", "none", 404),
         ("PATCH", "/contacts", "/contacts", 405),
         ("GET", "/static/style.css", "/static", 200),
-        ("GET", "/healthz", "/healthz", 200),
+        ("POST", "/healthz", "/healthz", 405),
         ("GET", "/api/v1/contacts/ann@acme.example", "/api/v1", 401),
         ("POST", "/webhooks/crisp", "/webhooks/crisp", 403),
     ],
@@ -141,10 +141,21 @@ async def test_any_other_is_replaced(
 ) -> None:
     assert request_id_of(wrong) != wrong
     capsys.readouterr()
-    answer = await web.get("/healthz", headers={b"X-Request-Id": wrong.encode()})
+    answer = await web.get("/login", headers={b"X-Request-Id": wrong.encode()})
     made = answer.headers["x-request-id"]
     assert len(made) == 32
     assert [line["request_id"] for line in lines(capsys)] == [made]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_probes_that_went_well_fill_no_log(
+    web: httpx.AsyncClient, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    capsys.readouterr()
+    answer = await web.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["x-request-id"]
+    assert lines(capsys) == []
 
 
 async def test_each_request_has_another(web: httpx.AsyncClient) -> None:
