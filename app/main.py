@@ -44,25 +44,18 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         db = open_database(settings.database_url)
-        app.state.db = db
-        app.state.ring = partial(ring_redis, settings.redis_url) if settings.redis_url else no_bell
-        app.state.quota = partial(_quota, db, settings)
-        app.state.preview = partial(_preview, db, settings)
-        app.state.refresh = partial(_refresh, db, settings)
-        app.state.business_hours = settings.business_hours
-        app.state.public_url = settings.public_url
-        app.state.settings = settings
-        app.state.hook_bell = _no_hook_bell
-        app.state.uploads = Uploads(settings.uploads_folder, settings.import_max_mb)
-        await check_at_start(db, settings)
-        async with (
-            watching_the_loop(app),
-            alongside(app, db) if alongside else alerting(db, settings),
-            opened_intake(db, settings, partial(_ring_for_hooks, app)) as receiver,
-        ):
-            app.state.hook_receiver = receiver
-            yield
-        await db.close()
+        try:
+            _equip(app, db, settings)
+            await check_at_start(db, settings)
+            async with (
+                watching_the_loop(app),
+                alongside(app, db) if alongside else alerting(db, settings),
+                opened_intake(db, settings, partial(_ring_for_hooks, app)) as receiver,
+            ):
+                app.state.hook_receiver = receiver
+                yield
+        finally:
+            await db.close()
 
     app = FastAPI(
         title="crispsync", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
@@ -73,6 +66,20 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
     install(app)
     install_request_ids(app)
     return app
+
+
+def _equip(app: FastAPI, db: Database, settings: Settings) -> None:
+    """What routes need besides the request."""
+    app.state.db = db
+    app.state.ring = partial(ring_redis, settings.redis_url) if settings.redis_url else no_bell
+    app.state.quota = partial(_quota, db, settings)
+    app.state.preview = partial(_preview, db, settings)
+    app.state.refresh = partial(_refresh, db, settings)
+    app.state.business_hours = settings.business_hours
+    app.state.public_url = settings.public_url
+    app.state.settings = settings
+    app.state.hook_bell = _no_hook_bell
+    app.state.uploads = Uploads(settings.uploads_folder, settings.import_max_mb)
 
 
 def _no_hook_bell() -> None:

@@ -80,7 +80,7 @@ async def export(request: Request) -> Response:
 async def one_import(request: Request, import_id: str) -> Response:
     async with visit(request) as page:
         row = await require(page, import_id)
-        if row.state == "uploaded":
+        if row.state == "uploaded" and page.frame.may("member"):
             return await show_mapping(page, row)
         return await _show_rows(page, row)
 
