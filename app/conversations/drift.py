@@ -58,7 +58,7 @@ async def message_drift(
 ) -> Differing:
     """By `session/fingerprint`. What was removed here stays so, whatever a thread shows (SPEC D4)."""
     told = {(conversation_id(website_id, m.session_id), m.fingerprint): m for m in records}
-    columns = (*_TOLD, "deleted_at", "complete", "version_ms", "observed_ms")
+    columns = (*_TOLD, "deleted_at", "complete", "version_ms", "observed_ms", "text_dropped_at")
     stored = await find_by_key(connection, messages, website_id, _KEY, list(told), columns)
     differing: Differing = {}
     for key, message in told.items():
@@ -73,6 +73,8 @@ async def message_drift(
 def _what(message: MessageRecord, row: StoredRow | None) -> What | None:
     if row is None or not row.complete:
         return None if is_fresh(message.version) else "missing"
+    if row.text_dropped_at is not None:
+        return None
     if row.deleted_at is not None or message.version.message_rank < (
         row.version_ms,
         row.observed_ms,

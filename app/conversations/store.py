@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.conversations.expiry import without_excerpt
 from app.conversations.merge import COMPARED, merge_conversation
 from app.conversations.tables import conversations, operators
 from app.db.base import StoredRow
@@ -18,10 +20,16 @@ _KEY = ("website_id", "id")
 
 
 async def write_conversations(
-    connection: AsyncConnection, website_id: str, records: Sequence[ConversationRecord]
+    connection: AsyncConnection,
+    website_id: str,
+    records: Sequence[ConversationRecord],
+    texts_since: datetime | None = None,
 ) -> set[str]:
-    """Insert or update; the ids of those that said something new. Those met whole are marked as seen."""
-    told = _by_id(website_id, records)
+    """Insert or update; the ids of those that said something new. Those met whole are marked as seen.
+
+    The words of a last message from before `texts_since` stay out (SPEC P8).
+    """
+    told = _by_id(website_id, [without_excerpt(record, texts_since) for record in records])
     if not told:
         return set()
     known = await find_known(connection, website_id, list(told))

@@ -37,6 +37,7 @@ _UNSEEN = frozenset(
         "messages_back_to_ms",
         "messages_read_to_ms",
         "verified_ms",
+        "texts_dropped_to",
     }
 )
 _UNSEEN_OF_MESSAGES = frozenset(
@@ -104,6 +105,8 @@ conversations = website_table(
     Column("messages_read_to_ms", BigInt),
     # When an audit last compared its whole thread with Crisp (SPEC S8).
     Column("verified_ms", BigInt),
+    # Of messages that were sent before then the text is dropped (SPEC P8).
+    Column("texts_dropped_to", UtcDateTime),
     PrimaryKeyConstraint("website_id", "id"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Unique("website_id", "session_id"),
@@ -202,6 +205,8 @@ messages = website_table(
     Column("sent_at", UtcDateTime),
     Column("edited_at", UtcDateTime),
     Column("deleted_at", UtcDateTime),
+    # Its text was kept for long enough and is gone for good (SPEC P8).
+    Column("text_dropped_at", UtcDateTime),
     Column("raw", Json, nullable=False),
     Column("version_ms", BigInt, nullable=False),
     Column("observed_ms", BigInt, nullable=False),

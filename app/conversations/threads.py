@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
+from app.conversations.expiry import dropped
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.changes import note_changes
@@ -40,14 +42,21 @@ _IDENTITY = (
 _CONTENT = ("body", "content", "version_ms", "observed_ms")
 _WHOLE = Merge(update=_IDENTITY, newer=_CONTENT, earliest=("edited_at",), unless="complete")
 _EDIT = Merge(newer=_CONTENT, earliest=("edited_at",))
+# Whatever stands there, also an edit that came before its message.
+_EMPTIED = Merge(update=(*_IDENTITY, *_CONTENT, "text_dropped_at"))
 _REMOVAL = Merge(latest=("deleted_at", "removed_observed_ms"))
 CHUNK = 500
 
 
 async def write_messages(
-    connection: AsyncConnection, website_id: str, records: Sequence[MessageRecord]
+    connection: AsyncConnection,
+    website_id: str,
+    records: Sequence[MessageRecord],
+    texts_since: datetime | None = None,
 ) -> set[str]:
     """Insert or update; ids of the conversations they belong to. A removed message stays removed.
+
+    What was sent before `texts_since` comes in without its text (SPEC P8).
 
     Who sent a message never changes, so it also completes a row of which only a newer edit is
     known; the content goes in only when it is newer (FAILURES case 3).
@@ -55,6 +64,7 @@ async def write_messages(
     if not records:
         return set()
     rows = newest_by_key((_row(website_id, record) for record in records), _KEY)
+    rows = [{**row, **dropped(row, texts_since)} for row in rows]
     return await _written(connection, website_id, rows, _WHOLE)
 
 
@@ -110,6 +120,7 @@ def _row(website_id: str, record: MessageRecord) -> Row:
         "sent_at": record.sent_at,
         "edited_at": from_ms(observed_ms) if record.edited else None,
         "raw": record.raw,
+        "text_dropped_at": None,
         "version_ms": as_of_ms,
         "observed_ms": observed_ms,
         "complete": True,
@@ -156,6 +167,7 @@ _SHOWN = (
     "automated",
     "edited_at",
     "complete",
+    "text_dropped_at",
 )
 
 
@@ -168,7 +180,13 @@ async def _written(
     threads = sorted({key[0] for key in keys})
     begun = await find_present(connection, messages, website_id, "conversation_id", threads)
     before = await _shown(connection, website_id, [key for key in keys if key[0] in begun])
-    await upsert(connection, messages, rows, key=_KEY, merge=merge, quiet=True)
+    if merge is not _REMOVAL:
+        gone = {key for key, row in before.items() if row.text_dropped_at is not None}
+        rows = [row for row, key in zip(rows, keys, strict=True) if key not in gone]
+    emptied = [row for row in rows if row.get("text_dropped_at") is not None]
+    whole = [row for row in rows if row.get("text_dropped_at") is None]
+    await upsert(connection, messages, whole, key=_KEY, merge=merge, quiet=True)
+    await upsert(connection, messages, emptied, key=_KEY, merge=_EMPTIED, quiet=True)
     after = await _shown(connection, website_id, list(before))
     changed = [key for key in keys if key not in before or before[key] != after[key]]
     counts = len(_KEY) - 1 + len(_COUNTED)

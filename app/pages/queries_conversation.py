@@ -72,7 +72,7 @@ async def read_thread(
     m = messages.c
     query = select(
         m.fingerprint, m.direction, m.type, m.body, m.content, m.sender_id, m.sender_name,
-        m.automated, m.origin, m.sent_at, m.edited_at, m.deleted_at,
+        m.automated, m.origin, m.sent_at, m.edited_at, m.deleted_at, m.text_dropped_at,
     ).where(m.website_id == website_id, m.conversation_id == conversation_id)  # fmt: skip
     return await fetch_page(connection, query, THREAD_ORDER, cursor, PAGE_OF_THREAD)
 

@@ -23,6 +23,7 @@ class Said:
     sent_at: datetime | None
     edited_at: datetime | None
     deleted_at: datetime | None
+    text_dropped_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -95,4 +96,5 @@ def _burst(row: Any, visitor: str, origin: str | None) -> Burst:
 
 def _said(row: Any) -> Said:
     shape = shaped(row.type, row.body, row.content)
-    return Said(f"m{row.fingerprint}", shape, row.sent_at, row.edited_at, row.deleted_at)
+    marks = row.edited_at, row.deleted_at, row.text_dropped_at
+    return Said(f"m{row.fingerprint}", shape, row.sent_at, *marks)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.accounts.actors import SYSTEM
+from app.conversations.expiry import drop_texts, find_old_threads
 from app.db.session import Database
 from app.db.upsert import insert_for
 from app.imports.tables import imports
@@ -23,11 +24,13 @@ from app.privacy.uploads import AT_WORK, drop_upload
 from app.privacy.website import erase_website
 from app.settings import Settings
 from app.webhooks.tables import IS_NEW, inbox_events
+from app.websites.rules import find_rules, lock_website
 from app.websites.tables import websites
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 1_000
+THREADS_AT_ONCE = 200
 KEPT_LONG_ENOUGH = "Its body was dropped: raw hooks are kept for a time only."
 _e = inbox_events.c
 Purge = Callable[[Database, Settings, datetime], Awaitable[int]]
@@ -40,13 +43,18 @@ async def purge(db: Database, settings: Settings) -> dict[str, int]:
         "uploads": (settings.upload_days, _uploads),
         "uninstalled websites": (settings.uninstalled_days, _uninstalled),
     }
-    dropped: dict[str, int] = {}
-    for kind, (days, step) in steps.items():
-        if days:
-            dropped[kind] = await step(db, settings, clock.now() - timedelta(days=days))
-            await db.transact(partial(_note, kind=kind, dropped=dropped[kind]))
-            if dropped[kind]:
-                log.info("privacy.purged", kind=kind, count=dropped[kind])
+    dropped = {
+        kind: await step(db, settings, clock.now() - timedelta(days=days))
+        for kind, (days, step) in steps.items()
+        if days
+    }
+    texts = await _texts(db)
+    if texts is not None:
+        dropped["texts of messages"] = texts
+    for kind, count in dropped.items():
+        await db.transact(partial(_note, kind=kind, dropped=count))
+        if count:
+            log.info("privacy.purged", kind=kind, count=count)
     return dropped
 
 
@@ -133,3 +141,36 @@ async def _uninstalled(db: Database, settings: Settings, before: datetime) -> in
     for website_id in ids:
         await erase_website(db, settings.uploads_folder, website_id, SYSTEM)
     return len(ids)
+
+
+async def _texts(db: Database) -> int | None:
+    """Of old messages, where a website has chosen that; None when none has."""
+    async with db.read() as connection:
+        found = await connection.execute(
+            select(websites.c.id).where(websites.c.message_days.is_not(None))
+        )
+        ids = sorted(found.scalars())
+    total = 0
+    for website_id in ids:
+        after: str | None = ""
+        while after is not None:
+            count, after = await db.transact(
+                partial(_some_texts, website_id=website_id, after=after)
+            )
+            total += count
+    return total if ids else None
+
+
+async def _some_texts(
+    connection: AsyncConnection, website_id: str, after: str
+) -> tuple[int, str | None]:
+    """How many lost their text, and the id to go on from; None at the end. What is chosen is asked anew."""
+    await lock_website(connection, website_id)
+    rules = await find_rules(connection, website_id)
+    before = rules.keeps_texts_since if rules else None
+    if before is None:
+        return 0, None
+    ids = await find_old_threads(connection, website_id, before, after, THREADS_AT_ONCE)
+    if not ids:
+        return 0, None
+    return await drop_texts(connection, website_id, ids, before), ids[-1]

@@ -98,6 +98,7 @@ _MESSAGE: list[Column] = [
     ("content", str, lambda m: None if m.content is None else dump_json(m.content)),
     ("edited_at", datetime, lambda m: m.edited_at),
     ("deleted_at", datetime, lambda m: m.deleted_at),
+    ("text_dropped_at", datetime, lambda m: m.text_dropped_at),
 ]
 
 

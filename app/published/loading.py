@@ -32,7 +32,7 @@ _CONVERSATION = (
 )  # fmt: skip
 _MESSAGE = (
     "website_id", "direction", "type", "body", "content", "sender_name", "automated", "sent_at",
-    "edited_at", "deleted_at",
+    "edited_at", "deleted_at", "text_dropped_at",
 )  # fmt: skip
 
 

@@ -142,3 +142,6 @@ class Message(Shape):
     sent_at: Moment | None
     edited_at: Moment | None
     deleted_at: Moment | None = Field(description="Removed: body and content are then empty.")
+    text_dropped_at: Moment | None = Field(
+        description="Kept for as long as was chosen: body and content are gone for good."
+    )

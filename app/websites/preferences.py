@@ -20,6 +20,7 @@ from app.websites.tables import websites
 
 FLAGS = ("import_people", "import_conversations", "import_notes", "import_custom_data")
 DEPTHS = ("everything", "days", "date")
+TEXTS = ("always", "days")
 MOST_DAYS = 20_000
 
 
@@ -29,7 +30,24 @@ def read_preferences(typed: Mapping[str, str]) -> dict[str, Any]:
     if zone not in available_timezones():
         raise Refused(f"“{zone[:60]}” is no time zone: write it like Europe/Berlin, or UTC.")
     values: dict[str, Any] = {flag: bool(typed.get(flag)) for flag in FLAGS}
-    return values | {"time_zone": zone, "import_since": _since(typed, zone)}
+    return values | {"time_zone": zone, "import_since": _since(typed, zone)} | _text_days(typed)
+
+
+def _text_days(typed: Mapping[str, str]) -> dict[str, int | None]:
+    """Nothing when the form does not ask: what was dropped does not come back, so silence changes nothing."""
+    if "texts" not in typed:
+        return {}
+    if typed["texts"] not in TEXTS:
+        raise Refused("The text of messages is kept for ever, or for a number of days.")
+    days = _days(typed, "text_days") if typed["texts"] == "days" else None
+    return {"message_days": days}
+
+
+def _days(typed: Mapping[str, str], name: str) -> int:
+    days = typed.get(name, "").strip()
+    if not (days.isascii() and days.isdecimal()) or not 1 <= int(days[:9]) <= MOST_DAYS:
+        raise Refused(f"The number of days is a whole number from 1 to {MOST_DAYS:,}.")
+    return int(days)
 
 
 def _since(typed: Mapping[str, str], zone: str) -> datetime | None:
@@ -39,10 +57,8 @@ def _since(typed: Mapping[str, str], zone: str) -> datetime | None:
     if depth == "everything":
         return None
     if depth == "days":
-        days = typed.get("days", "").strip()
-        if not (days.isascii() and days.isdecimal()) or not 1 <= int(days[:9]) <= MOST_DAYS:
-            raise Refused(f"The number of days is a whole number from 1 to {MOST_DAYS:,}.")
-        return _midnight(clock.now().astimezone(ZoneInfo(zone)).date() - timedelta(int(days)), zone)
+        today = clock.now().astimezone(ZoneInfo(zone)).date()
+        return _midnight(today - timedelta(_days(typed, "days")), zone)
     try:
         day = date.fromisoformat(typed.get("since", "").strip())
     except ValueError:

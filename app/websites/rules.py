@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,13 +26,23 @@ class WebsiteRules:
     import_notes: bool
     import_custom_data: bool
     import_since: datetime | None
+    message_days: int | None
     mapping: Mapping[str, str | None]
     activated_at: datetime | None
+
+    @property
+    def keeps_texts_since(self) -> datetime | None:
+        """Text of what was sent before then is not kept (SPEC P8)."""
+        return texts_kept_since(self.message_days)
 
     @property
     def applies_hooks(self) -> bool:
         """Before the first import was asked for, hooks are only kept (SPEC C4); while paused too (C9)."""
         return self.status == "connected" and self.activated_at is not None
+
+
+def texts_kept_since(message_days: int | None) -> datetime | None:
+    return None if message_days is None else clock.now() - timedelta(days=message_days)
 
 
 async def lock_website(connection: AsyncConnection, website_id: str) -> None:

@@ -28,6 +28,8 @@ websites = plain_table(
     Column("import_notes", Flag, nullable=False),
     Column("import_custom_data", Flag, nullable=False),
     Column("import_since", UtcDateTime),
+    # Days after which the text of a message is dropped; none: it is kept (SPEC P8).
+    Column("message_days", Integer),
     Column("mapping", Json, nullable=False),
     Column("time_zone", Text, nullable=False),
     # How far Crisp has been read. Frozen ends of finished windows, epoch ms of Crisp's clock.

@@ -110,6 +110,23 @@ async def test_what_is_imported_is_changed_and_audited(database_url: str) -> Non
         assert await site.website() == row, "nothing half saved"
 
 
+# SPEC P8
+async def test_how_long_text_is_kept_is_chosen_and_told(sqlite_url: str) -> None:
+    async with served(sqlite_url) as site:
+        chosen = {"texts": "days", "text_days": "90"}
+        assert (await site.post("/settings/website", **chosen)).status_code == 303
+        assert (await site.website()).message_days == 90
+        assert 'value="90"' in (await site.web.get("/settings/website")).text
+        assert (await site.post("/settings/website")).status_code == 303
+        assert (await site.website()).message_days == 90, "a form that does not ask changes nothing"
+        for wrong in ({"texts": "days", "text_days": "0"}, {"texts": "days"}, {"texts": "x"}):
+            refused = await site.post("/settings/website", **wrong)
+            assert refused.status_code == 422, wrong
+        assert (await site.website()).message_days == 90
+        assert (await site.post("/settings/website", texts="always")).status_code == 303
+        assert (await site.website()).message_days is None
+
+
 # SPEC D1
 async def test_a_mapping_is_applied_to_what_is_stored(database_url: str) -> None:
     async with served(database_url) as site:
