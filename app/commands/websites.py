@@ -41,7 +41,7 @@ def disconnect(text: str, *, erase: bool) -> str:
         if erase:
             await erase_website(db, settings.uploads_folder, website_id, COMMAND)
         else:
-            await connecting.disconnect(db, website_id, erase=False, actor=COMMAND)
+            await connecting.disconnect(db, website_id, actor=COMMAND)
         return f"Disconnected {website_id}; its data is {'erased' if erase else 'kept'}."
 
     return with_database(work)

@@ -12,7 +12,7 @@ from app.errors import CrispsyncError, NotFound, Refused
 from app.pages.access import CurrentActor, admin
 from app.pages.frame import Frame, database_of, visit
 from app.pages.mapping_form import read_mapping, save_mapping
-from app.pages.parts import ring_for_hooks, ring_of
+from app.pages.parts import ring_for_hooks, ring_of, uploads_of
 from app.pages.security import require_own_request
 from app.pages.website_settings import (
     disconnect_context,
@@ -22,6 +22,7 @@ from app.pages.website_settings import (
     show_connection,
     show_credential,
 )
+from app.privacy.website import erase_website
 from app.sync.access import check_credential, opened_client
 from app.sync.connection import pause_connection, resume_connection
 from app.sync.runs import request_run
@@ -134,8 +135,12 @@ async def disconnect_website(
                 page, trouble="The name was written differently, so nothing was erased."
             )
         return page.show("disconnect.html", 422, **context)
-    await disconnect(database_of(request), website_id, erase=what == "erase", actor=actor)
-    return RedirectResponse("/" if what == "erase" else frame.url("/settings/connection"), 303)
+    db = database_of(request)
+    if what == "erase":
+        await erase_website(db, uploads_of(request).folder, website_id, actor)
+        return RedirectResponse("/", 303)
+    await disconnect(db, website_id, actor=actor)
+    return RedirectResponse(frame.url("/settings/connection"), 303)
 
 
 @router.post("/settings/credential")

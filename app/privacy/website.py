@@ -19,7 +19,7 @@ from app.imports.tables import imports
 from app.imports.uploads import forget
 from app.privacy.outside import keep_website
 from app.privacy.sweep import leave_nothing
-from app.websites.connect import disconnect
+from app.websites.connect import forget_website
 
 Last: TypeAlias = Callable[[AsyncConnection], Awaitable[None]]
 
@@ -43,7 +43,7 @@ async def _erase(
             select(imports.c.file).where(imports.c.website_id == website_id)
         )
         files = list(rows.scalars())
-    await disconnect(db, website_id, erase=True, actor=actor, last=last)
+    await forget_website(db, website_id, actor=actor, last=last)
     for file in files:
         forget(uploads, file)
     await leave_nothing(db)

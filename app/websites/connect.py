@@ -170,35 +170,12 @@ async def save_connected(db: Database, found: Installed, actor: Actor = SYSTEM) 
     await db.transact(work)
 
 
-async def disconnect(
-    db: Database,
-    website_id: str,
-    *,
-    erase: bool,
-    actor: Actor = SYSTEM,
-    last: Callable[[AsyncConnection], Awaitable[None]] | None = None,
-) -> None:
-    """Stop everything for this website; its data is kept, or erased. Raises NotFound.
-
-    `last` is the last step of erasing, in the same transaction.
-    """
+async def disconnect(db: Database, website_id: str, *, actor: Actor = SYSTEM) -> None:
+    """Stop everything for this website and keep its data. Raises NotFound."""
 
     async def work(connection: AsyncConnection) -> None:
         await lock_website(connection, website_id)
         website = await require_website(connection, website_id)
-        if erase:
-            await _erase(connection, website_id)
-            # Under no website: what is kept of it names it, and nothing of what it held.
-            await audit(
-                connection,
-                actor,
-                "website.erased",
-                subject=("website", website_id),
-                before={"status": website.status},
-            )
-            if last is not None:
-                await last(connection)
-            return
         await audit(
             connection,
             actor,
@@ -214,6 +191,36 @@ async def disconnect(
             .values(status="disconnected", generation=websites.c.generation + 1)
         )
         await end_frame_sessions(connection, website_id)
+
+    await db.transact(work)
+
+
+async def forget_website(
+    db: Database,
+    website_id: str,
+    *,
+    actor: Actor = SYSTEM,
+    last: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+) -> None:
+    """Stop everything, with all its rows; whoever erases calls app/privacy/website.py. Raises NotFound.
+
+    `last` is the last step, in the same transaction.
+    """
+
+    async def work(connection: AsyncConnection) -> None:
+        await lock_website(connection, website_id)
+        website = await require_website(connection, website_id)
+        await _erase(connection, website_id)
+        # Under no website: what is kept of it names it, and nothing of what it held.
+        await audit(
+            connection,
+            actor,
+            "website.erased",
+            subject=("website", website_id),
+            before={"status": website.status},
+        )
+        if last is not None:
+            await last(connection)
 
     await db.transact(work)
 

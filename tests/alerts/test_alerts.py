@@ -392,7 +392,7 @@ def test_case_084_a_disk_that_is_nearly_full_is_found(tmp_path: Path) -> None:
 
 
 async def test_a_website_that_is_erased_takes_its_alerts_along(db: Database) -> None:
-    from app.websites.connect import disconnect
+    from app.websites.connect import forget_website
 
     await a_mail_target(db)
     await a_mail_target(db, SITE)
@@ -400,7 +400,7 @@ async def test_a_website_that_is_erased_takes_its_alerts_along(db: Database) -> 
     await at(db, found, NOW)
     await at(db, found, NOW + MINUTE)
     assert len(await every(db, alert_messages)) == 3
-    await disconnect(db, SITE, erase=True, actor=COMMAND)
+    await forget_website(db, SITE, actor=COMMAND)
     for table in (alerts, alert_messages, alert_targets):
         (left,) = await every(db, table)
         assert left.website_id != SITE

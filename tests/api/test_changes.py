@@ -5,7 +5,7 @@ from typing import Any
 
 from app import clock
 from app.db.feed import drop_changes
-from app.websites.connect import disconnect
+from app.websites.connect import forget_website
 from tests.api.conftest import OTHER, Api, some_rows
 from tests.ingesting import WEBSITE, said
 
@@ -120,7 +120,7 @@ async def test_an_erased_website_is_told_once(api: Api) -> None:
     await some_rows(api.there, "bolt")
     copy = Copy(api, "viewer-all")
     await copy.follow()
-    await disconnect(api.here.db, OTHER, erase=True)
+    await forget_website(api.here.db, OTHER)
     await copy.follow()
     await copy.follow()
     assert [id_ for kind, id_ in copy.told if kind == "website"] == [OTHER]

@@ -171,11 +171,11 @@ async def test_case_058_a_company_name_of_eight_kilobytes(database_url: str) -> 
 
 async def test_erasing_a_website_takes_its_companies(database_url: str) -> None:
     """SPEC C8."""
-    from app.websites.connect import disconnect
+    from app.websites.connect import forget_website
 
     async with connected(database_url) as site:
         await site.take(works_at("p", "Acme", "acme.example"))
-        await disconnect(site.db, site.id, erase=True)
+        await forget_website(site.db, site.id)
         for table in (companies, company_aliases, contact_companies):
             assert await site.rows(select(table)) == []
 

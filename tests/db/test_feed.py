@@ -21,7 +21,7 @@ from app.db.feed import (
     read_changes,
 )
 from app.db.session import Database, open_database
-from app.websites.connect import disconnect
+from app.websites.connect import forget_website
 from tests.ingesting import connected, person, said, talk
 
 CHANGES = int(os.environ.get("CHANGES", "4000"))
@@ -186,7 +186,7 @@ async def test_erased_and_connected_again_is_another_feed(database_url: str) -> 
         await site.take(person("ann"), talk("t1", people_id="ann"), said("t1", 1))
         reader = Reader(site.db, (site.id,))
         await reader.poll()
-        await disconnect(site.db, site.id, erase=True)
+        await forget_website(site.db, site.id)
         await reader.poll()
     async with connected(database_url) as site:
         await site.take(person("ann"))

@@ -133,7 +133,7 @@ async def test_a_website_that_is_in_order_has_no_finding_and_each_cause_its_own(
 
         uninstall(crisp.world, crisp.world.main)
         assert await causes(crisp) == {"uninstalled"}
-        await disconnect(crisp.db, crisp.website_id, erase=False)
+        await disconnect(crisp.db, crisp.website_id)
         assert await causes(crisp) == {"disconnected"}
 
 

@@ -20,7 +20,7 @@ from app.sync.leases import fence
 from app.sync.runs import request_run
 from app.sync.tables import sync_runs
 from app.tables import metadata
-from app.websites.connect import disconnect
+from app.websites.connect import disconnect, forget_website
 from app.websites.rules import lock_website, rules_of
 from app.websites.tables import websites
 from tests.flows.steps import until
@@ -116,7 +116,7 @@ async def test_case_051_a_job_of_an_older_installation_writes_nothing(database_u
     async with sandbox_and_crispsync(database_url, people=20, conversations=20) as crisp:
         held = await crisp.claim("full")
         uninstall(crisp.world, crisp.world.main)
-        await disconnect(crisp.db, crisp.website_id, erase=False)
+        await disconnect(crisp.db, crisp.website_id)
         reinstall(crisp.world, crisp.world.main)
         await crisp.connect()
         assert await execute(crisp.db, crisp.client, held) == "lost"
@@ -131,7 +131,7 @@ async def test_case_051_reinstalled_twice_while_a_run_is_at_work(database_url: s
         run = asyncio.create_task(crisp.run("full"))
         await until(lambda: crisp.world.counters.total >= 60)
         for _ in range(2):
-            await disconnect(crisp.db, crisp.website_id, erase=False)
+            await disconnect(crisp.db, crisp.website_id)
             await crisp.connect()
         seen = await stored(crisp)
         assert await run == "lost"
@@ -153,7 +153,7 @@ async def test_case_051_erasing_waits_for_the_page_that_is_being_written(
             await fence(connection, held)
             rules = await rules_of(connection, crisp.website_id)
             await ingest(connection, rules, Batch(rules.id, contacts=[person("p")]))
-            erasing = asyncio.create_task(disconnect(crisp.db, crisp.website_id, erase=True))
+            erasing = asyncio.create_task(forget_website(crisp.db, crisp.website_id))
             done, _ = await asyncio.wait({erasing}, timeout=0.3)
             assert not done
         await erasing

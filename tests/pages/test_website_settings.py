@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +18,9 @@ from sqlalchemy import select, text
 
 from app.accounts.actors import Role
 from app.accounts.tables import audit_log
+from app.contacts.outside import outside_file, read_outside
 from app.contacts.tables import contacts
+from app.imports.tables import imports
 from app.main import create_app
 from app.pages.crisp_frame import CRISP_APP
 from app.pages.rendering import HERE
@@ -26,6 +30,7 @@ from app.websites.credential import read_credential
 from app.websites.tables import websites
 from tests.fixtures.people import log_in_as
 from tests.fixtures.program import SECRET_KEY
+from tests.pages.rows import row_of
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 PUBLIC = "https://sync.acme.example"
@@ -146,8 +151,20 @@ async def test_a_mapping_is_applied_to_what_is_stored(database_url: str) -> None
 
 
 # SPEC C3, C7, C9, T2
-async def test_a_connection_is_made_paused_resumed_and_ended(database_url: str) -> None:
-    async with served(database_url, connect=False) as site:
+async def an_upload(site: Served, file: Path) -> None:
+    """A file of an import that was never carried out."""
+    await asyncio.to_thread(file.write_text, "email\nann@acme.example\n")
+    given = {"state": "uploaded", "mode": "merge"}
+    _, row = row_of(imports, website_id=site.crisp.website_id, file=file.name, **given)
+    async with site.crisp.db.write() as connection:
+        await connection.execute(imports.insert().values(row))
+
+
+async def test_a_connection_is_made_paused_resumed_and_ended(
+    database_url: str, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"uploads_folder": tmp_path, "erased_file": tmp_path / "erased.list"}
+    async with served(database_url, connect=False, **given) as site:
         first = await site.post("/settings/connect", "/settings/connection", website_id="acme")
         assert first.status_code == 422
         assert "Settings, Website settings" in first.text
@@ -187,8 +204,12 @@ async def test_a_connection_is_made_paused_resumed_and_ended(database_url: str) 
             "This goes, and nothing brings it back"
             in (await site.web.get("/settings/disconnect")).text
         )
+        await an_upload(site, tmp_path / "theirs")
         assert (await site.post("/settings/disconnect", what="erase", name=name)).status_code == 303
         assert await site.crisp.rows(select(websites)) == []
+        assert not (tmp_path / "theirs").exists()
+        listed = read_outside(outside_file(site.settings))
+        assert listed.websites.keys() == {site.crisp.website_id}, "a restored backup is told"
 
 
 # SPEC H2
@@ -256,7 +277,7 @@ async def test_case_093_the_token_becomes_a_session_and_leaves_the_address(
         forged = await site.web.post("/plugin/website", data={"import_people": "1"})
         assert forged.status_code == 403, "without the form's token nothing changes"
         assert (await site.post("/plugin/website", time_zone="Mars/X")).status_code == 422
-        await disconnect(site.crisp.db, main.website_id, erase=False)
+        await disconnect(site.crisp.db, main.website_id)
         assert (await site.web.get("/plugin/website")).status_code == 401, "its sessions ended"
 
 

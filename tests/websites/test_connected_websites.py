@@ -7,7 +7,7 @@ from app.crisp.errors import AuthRejected
 from app.errors import NotFound, Refused
 from app.sandbox.installs import reinstall, uninstall
 from app.tables import metadata
-from app.websites.connect import disconnect, require_website_id, verify
+from app.websites.connect import disconnect, forget_website, require_website_id, verify
 from app.websites.tables import websites
 from tests.pulling import sandbox_and_crispsync
 
@@ -58,7 +58,7 @@ async def test_case_051_each_installation_is_a_new_generation(database_url: str)
         first = (await crisp.rows(select(websites)))[0]
         await crisp.connect()
         assert (await crisp.rows(select(websites.c.generation)))[0].generation == first.generation
-        await disconnect(crisp.db, crisp.website_id, erase=False)
+        await disconnect(crisp.db, crisp.website_id)
         row = (await crisp.rows(select(websites)))[0]
         assert (row.status, row.generation) == ("disconnected", first.generation + 1)
         await crisp.assert_equals_truth()
@@ -74,7 +74,7 @@ async def test_case_051_each_installation_is_a_new_generation(database_url: str)
 async def test_erasing_leaves_nothing_of_the_website(database_url: str) -> None:
     async with sandbox_and_crispsync(database_url, people=60, conversations=60) as crisp:
         assert await crisp.run("full") == "done"
-        await disconnect(crisp.db, crisp.website_id, erase=True)
+        await forget_website(crisp.db, crisp.website_id)
         for table in metadata.sorted_tables:
             if "website_id" in table.c:
                 mine = table.c.website_id == crisp.website_id
@@ -82,4 +82,4 @@ async def test_erasing_leaves_nothing_of_the_website(database_url: str) -> None:
                 assert (await crisp.rows(count))[0][0] == 0, table.name
         assert await crisp.rows(select(websites)) == []
         with pytest.raises(NotFound):
-            await disconnect(crisp.db, crisp.website_id, erase=False)
+            await disconnect(crisp.db, crisp.website_id)

@@ -30,7 +30,7 @@ from app.vault.keys import load_keyring
 from app.webhooks.apply import apply_waiting
 from app.webhooks.parking import look_at_parked
 from app.webhooks.tables import inbox_events
-from app.websites.connect import disconnect
+from app.websites.connect import disconnect, forget_website
 from app.websites.installation import note_installation
 from app.websites.subscriptions import ask_token, compare, read_token
 from app.websites.tables import websites
@@ -252,12 +252,12 @@ async def test_changes_of_a_connection_are_for_admins_and_audited(sqlite_url: st
             await pause_connection(crisp.db, member, crisp.website_id)
         await pause_connection(crisp.db, COMMAND, crisp.website_id)
         await resume_connection(crisp.db, COMMAND, crisp.website_id)
-        await disconnect(crisp.db, crisp.website_id, erase=False, actor=COMMAND)
+        await disconnect(crisp.db, crisp.website_id, actor=COMMAND)
         rows = await crisp.rows(select(audit_log.c.action).order_by(audit_log.c.at))
         assert [row.action for row in rows] == [
             "website.connected", "website.paused", "website.resumed", "website.disconnected",
         ]  # fmt: skip
-        await disconnect(crisp.db, crisp.website_id, erase=True, actor=COMMAND)
+        await forget_website(crisp.db, crisp.website_id, actor=COMMAND)
         left = await crisp.rows(select(audit_log))
         assert [(row.action, row.website_id) for row in left] == [("website.erased", None)]
 
