@@ -16,6 +16,18 @@ async def make_company(
     connection: AsyncConnection, website_id: str, name: str, domain: str
 ) -> Trace:
     """What `take_back_company` takes back. Raises Refused, Conflict where one has that name or domain."""
+    name = await check_new_company(connection, website_id, name, domain)
+    ref = CompanyRef(name, domain)
+    ids = await resolve_companies(connection, website_id, [Naming(ref, 0)])
+    after = {"name": name, "domain": domain, "attributes": {}}
+    aliases = [["domain", domain], ["name", normal_company_name(name)]]
+    return Trace(ids[ref.key], made=True, before=None, after=after, aliases=aliases)
+
+
+async def check_new_company(
+    connection: AsyncConnection, website_id: str, name: str, domain: str
+) -> str:
+    """The name as it would be written. Raises as `make_company`."""
     name = name.strip()
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise Refused(f"A company needs a name of 1 to {LONGEST_NAME} letters.")
@@ -26,8 +38,4 @@ async def make_company(
             there = found[ref.key]
             state = ", which is deleted or merged" if there.deleted_at else ""
             raise Conflict(f"{there.name} has this {what} already{state}; choose that company.")
-    ref = CompanyRef(name, domain)
-    ids = await resolve_companies(connection, website_id, [Naming(ref, 0)])
-    after = {"name": name, "domain": domain, "attributes": {}}
-    aliases = [["domain", domain], ["name", normal_company_name(name)]]
-    return Trace(ids[ref.key], made=True, before=None, after=after, aliases=aliases)
+    return name

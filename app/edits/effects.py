@@ -13,6 +13,7 @@ from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.free_mail import is_free_mail
+from app.companies.made import check_new_company
 from app.companies.ties import find_ties
 from app.contacts.erased import find_erased
 from app.contacts.tables import contact_emails, contacts
@@ -175,6 +176,8 @@ async def _look_at_domains(connection: AsyncConnection, website_id: str, effect:
             effect.refused.append(Kept(domain, n, _FREE))
         elif domain not in known or known[domain].company_id != wish.company_id:
             effect.domains.append(domain)
+    if wish.company_name is not None and effect.domains:
+        await check_new_company(connection, website_id, wish.company_name, effect.domains[0])
     ids = await conversations_of_domains(connection, website_id, effect.domains)
     await _keep_live(connection, website_id, effect, ids)
 

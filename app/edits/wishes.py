@@ -106,7 +106,7 @@ def check_wish(wish: Wish) -> None:
         raise Refused("Choose a company, or name a new one.")
     by_domain = wish.kind in {"tie", "ignore"} and not wish.ids
     if by_domain and (wish.domain is None or wish.domain == NO_ADDRESS):
-        raise Refused("Choose the domain.")
+        raise Refused("Choose the domain, or conversations of the domains that you mean.")
 
 
 def conversations_meant(website_id: str, wish: Wish) -> list[ColumnElement[bool]]:

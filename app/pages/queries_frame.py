@@ -8,6 +8,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations
+from app.matching.settled import is_open
 from app.pages.rows import AnyRow
 from app.pages.states import UNFINISHED
 from app.sync.tables import sync_runs
@@ -49,6 +50,7 @@ async def latest_runs(
 
 
 async def count_unmatched(connection: AsyncConnection, website_id: str) -> int:
+    """Without those that somebody settled otherwise than by a contact."""
     query = (
         select(func.count())
         .select_from(conversations)
@@ -56,6 +58,7 @@ async def count_unmatched(connection: AsyncConnection, website_id: str) -> int:
             conversations.c.website_id == website_id,
             conversations.c.unmatched_reason.is_not(None),
             conversations.c.deleted_at.is_(None),
+            is_open(website_id),
         )
     )
     return (await connection.execute(query)).scalar_one()

@@ -1,54 +1,53 @@
-"""Conversations without a contact, counted by reason and by the domain of the visitor's address."""
+"""Conversations without a contact in groups, by reason and by the domain of the visitor's address."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations
+from app.db.keyset import Cursor, KeyPage, fetch_page
+from app.edits.wishes import group_of, unmatched_of
+from app.matching.settled import is_ignored, is_left_alone, is_open, is_tied
+from app.matching.statements import domain_of
+from app.pages.queries_conversations import SORTS, rows_of
 from app.pages.rows import AnyRow
 
 MOST_DOMAINS = 300
+_c = conversations.c
+PLACES = SORTS["updated"].order
 
 
-def domain_of(address: ColumnElement[Any]) -> ColumnElement[str]:
-    """What follows the @ of a normal address, in functions that both databases have.
-
-    Stripping from the right every letter that is not `@` leaves `local@`; taking that away leaves
-    the domain.
-    """
-    local_and_at = func.rtrim(address, func.replace(address, "@", ""))
-    return func.replace(address, local_and_at, "")
-
-
-async def by_reason(connection: AsyncConnection, website_id: str) -> Sequence[AnyRow]:
-    c = conversations.c
+async def by_reason(
+    connection: AsyncConnection, website_id: str, *, settled: bool = True
+) -> Sequence[AnyRow]:
+    """`settled`: also those about which nobody is asked any more."""
     query = (
         select(
-            c.unmatched_reason.label("reason"),
+            _c.unmatched_reason.label("reason"),
             func.count().label("n"),
-            func.max(c.crisp_updated_at, type_=c.crisp_updated_at.type).label("latest"),
+            func.max(_c.crisp_updated_at, type_=_c.crisp_updated_at.type).label("latest"),
         )
-        .where(c.website_id == website_id, c.unmatched_reason.is_not(None), c.deleted_at.is_(None))
-        .group_by(c.unmatched_reason)
-        .order_by(func.count().desc(), c.unmatched_reason)
+        .where(*unmatched_of(website_id))
+        .group_by(_c.unmatched_reason)
+        .order_by(func.count().desc(), _c.unmatched_reason)
     )
+    if not settled:
+        query = query.where(is_open(website_id))
     return (await connection.execute(query)).all()
 
 
 async def by_domain(connection: AsyncConnection, website_id: str) -> Sequence[AnyRow]:
-    """The largest groups first; those without an address have the domain None."""
-    c = conversations.c
+    """Of those that are not settled the largest groups first; without an address the domain is None."""
     found = (
         select(
-            c.unmatched_reason.label("reason"),
-            domain_of(c.email_norm).label("domain"),
-            c.crisp_updated_at,
+            _c.unmatched_reason.label("reason"),
+            domain_of(_c.email_norm).label("domain"),
+            _c.crisp_updated_at,
         )
-        .where(c.website_id == website_id, c.unmatched_reason.is_not(None), c.deleted_at.is_(None))
+        .where(*unmatched_of(website_id), is_open(website_id))
         .subquery()
     )
     query = (
@@ -56,10 +55,54 @@ async def by_domain(connection: AsyncConnection, website_id: str) -> Sequence[An
             found.c.reason,
             found.c.domain,
             func.count().label("n"),
-            func.max(found.c.crisp_updated_at, type_=c.crisp_updated_at.type).label("latest"),
+            func.max(found.c.crisp_updated_at, type_=_c.crisp_updated_at.type).label("latest"),
         )
         .group_by(found.c.reason, found.c.domain)
         .order_by(func.count().desc(), found.c.reason, found.c.domain)
         .limit(MOST_DOMAINS + 1)
     )
     return (await connection.execute(query)).all()
+
+
+async def count_settled(connection: AsyncConnection, website_id: str) -> AnyRow:
+    """`tied`, `ignored`, `left`: how many conversations, each in the first that applies."""
+
+    def of(condition: ColumnElement[bool], *before: ColumnElement[bool]) -> ColumnElement[int]:
+        hidden = [(one, 0) for one in before]
+        return func.coalesce(func.sum(case(*hidden, (condition, 1), else_=0)), 0)
+
+    tied, ignored, left = is_tied(website_id), is_ignored(website_id), is_left_alone()
+    query = select(
+        of(tied).label("tied"),
+        of(ignored, tied).label("ignored"),
+        of(left, tied, ignored).label("left"),
+    ).where(*unmatched_of(website_id))
+    return (await connection.execute(query)).one()
+
+
+async def count_group(
+    connection: AsyncConnection, website_id: str, reason: str, domain: str | None
+) -> int:
+    where = [*unmatched_of(website_id), *group_of(website_id, reason, domain)]
+    query = select(func.count()).select_from(conversations).where(*where)
+    return (await connection.execute(query)).scalar_one()
+
+
+async def read_group(
+    connection: AsyncConnection,
+    website_id: str,
+    group: tuple[str, str | None],
+    cursor: Cursor | None,
+    size: int,
+) -> KeyPage:
+    """Of one reason and domain, newest first; with the visitor's address."""
+    where = [*unmatched_of(website_id), *group_of(website_id, *group)]
+    return await fetch_page(connection, rows_of(website_id).where(*where), PLACES, cursor, size)
+
+
+async def read_few(
+    connection: AsyncConnection, website_id: str, ids: Sequence[str]
+) -> Sequence[AnyRow]:
+    """Those conversations, in the order of the ids."""
+    rows = (await connection.execute(rows_of(website_id).where(_c.id.in_(ids)))).all()
+    return sorted(rows, key=lambda row: ids.index(row.id))

@@ -168,6 +168,7 @@ DEEDS = {
     "views": "a-view",
     "rows": "1",
     "merges": "a-merge",
+    "remedies": "a-remedy",
 }
 
 
