@@ -36,6 +36,8 @@ PAGES = {
     "conversations": "/conversations",
     "conversation": "/conversations?sort=-messages -> a.row-link",
     "unmatched": "/unmatched",
+    "unmatched-group": "/unmatched -> .domains a",
+    "unmatched-remedy": "/unmatched/remedy?kind=create&reason=unknown_email",
     "syncs": "/syncs",
     "sync": "/syncs -> a.row-link",
     "events": "/events",

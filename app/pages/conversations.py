@@ -13,9 +13,11 @@ from app import clock
 from app.accounts.saved_views import views_of
 from app.conversations.tables import conversations as table
 from app.db.keyset import Cursor, read_cursor
+from app.edits.wishes import NO_ADDRESS
 from app.errors import NotFound
 from app.pages import queries_conversation as one
 from app.pages import queries_conversations as many
+from app.pages import remedy_words
 from app.pages.access import CurrentActor, viewer
 from app.pages.facts import session_facts, texts
 from app.pages.frame import Visit, visit
@@ -83,9 +85,19 @@ async def conversation(request: Request, conversation_id: str) -> Response:
         waiting_since=None if cursor else waiting_since(row, thread.rows),
         cost=cost_of_conversation(complete=row.messages_complete, messages=row.message_count),
         refreshed="refreshed" in request.query_params,
+        remedies=_remedies(row),
+        remedy_words=remedy_words,
         in_crisp=CRISP_INBOX.format(website=page.website_id, session=row.session_id),
         **context,
     )
+
+
+def _remedies(row: Any) -> list[str]:
+    """What mends it besides linking it, which has a form of its own."""
+    if row.contact_id or row.deleted_at:
+        return []
+    domain = (row.email or "").strip().rpartition("@")[2].lower() or NO_ADDRESS
+    return [kind for kind in remedy_words.offered(row.unmatched_reason, domain) if kind != "link"]
 
 
 async def _place(page: Visit, conversation_id: str, text: str) -> Cursor | None:

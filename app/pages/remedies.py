@@ -151,16 +151,16 @@ async def _target(page: Visit, wish: Wish) -> str:
 def _around(wish: Wish) -> dict[str, Any]:
     """Where one came from, and what the next form carries on."""
     params: dict[str, Any] = {"reason": wish.reason or "", "domain": wish.domain or ""}
+    title = remedy_words.group_title(wish.reason, wish.domain)
     if wish.reason:
         back = ("/unmatched/group", params)
     elif len(wish.ids) == 1:
-        back = (f"/conversations/{wish.ids[0]}", {})
+        back, title = (f"/conversations/{wish.ids[0]}", {}), "The conversation"
     else:
         back = ("/unmatched", {})
     return {
-        "params": {**params, "kind": wish.kind},
         "back": back,
-        "title": remedy_words.group_title(wish.reason, wish.domain),
+        "title": title,
     }
 
 

@@ -23,7 +23,7 @@ _SHORTEST_LABEL = 2
 
 def offered(reason: str | None, domain: str | None) -> list[str]:
     """The kinds that can mend a group; `domain` None: of several domains or none."""
-    address = domain != NO_ADDRESS
+    address = domain != NO_ADDRESS and reason != "no_identity"
     kinds = ["create"] if address and (reason is None or reason in _WITHOUT_CONTACT) else []
     kinds.append("link")
     if address:
@@ -111,12 +111,15 @@ def done(row: Any) -> str:
     counts = row.counts
     n = plural(counts["conversations"], "conversation")
     domain = row.domain if row.domain and row.domain != NO_ADDRESS else None
+    of = (
+        f" of {domain}" if domain else f", {reason_title(row.reason).lower()}" if row.reason else ""
+    )
     what = domain if counts["domains"] == 1 and domain else plural(counts["domains"], "domain")
     contact = contact_name(row.contact_name, row.contact_email, "a contact that is gone")
     return {
-        "create": f"Made {plural(counts['contacts'], 'contact')} for {n}",
-        "link": f"Linked {n} to {contact}",
+        "create": f"Made {plural(counts['contacts'], 'contact')} for {n}{of}",
+        "link": f"Linked {n} to {contact}{of}",
         "tie": f"Tied {what} to {row.company_name or 'a company that is gone'}: {n}",
         "ignore": f"Ignored {what}: {n}",
-        "leave": f"Left {n} as {'it is' if counts['conversations'] == 1 else 'they are'}",
+        "leave": f"Left {n} as {'it is' if counts['conversations'] == 1 else 'they are'}{of}",
     }[row.kind]

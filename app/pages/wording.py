@@ -12,17 +12,17 @@ REASONS: dict[str, tuple[str, str, str]] = {
     "denied": (
         "Link denied",
         "A person said that this conversation does not belong to the contact the rules found.",
-        "Link it to the right contact, or leave it here.",
+        "Link it to the right contact, or leave it as it is.",
     ),
     "ambiguous_email": (
         "Address shared by several contacts",
         "Two or more contacts have this address, and crispsync does not guess between them.",
-        "Merge those contacts in Crisp, or correct the wrong one; the link then makes itself.",
+        "Merge those contacts, or correct the wrong one; the link then makes itself.",
     ),
     "contact_removed": (
         "Contact was removed",
         "The contact behind it was deleted, in Crisp or here.",
-        "It links itself again if the contact comes back.",
+        "Restore the contact and it links itself again, or link it to another one.",
     ),
     "unknown_person": (
         "Person not imported",
@@ -32,12 +32,12 @@ REASONS: dict[str, tuple[str, str, str]] = {
     "unknown_email": (
         "Address not known",
         "The visitor gave an address that no contact has.",
-        "Create the contact in Crisp with this address, or import it; the link then makes itself.",
+        "Make a contact of it, link it to one, or tie its domain to a company; whoever comes from Crisp or a CSV file with this address is linked by itself.",
     ),
     "no_identity": (
         "Anonymous visitor",
         "The visitor gave no address and Crisp names no person for it.",
-        "Ask for the address in the chat: as soon as Crisp knows it, it is looked up here.",
+        "Ask for the address in the chat: as soon as Crisp knows it, it is looked up here. Or leave it as it is.",
     ),
 }
 _OTHER_REASON = (

@@ -17,10 +17,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LETTER = rows.inbox_event("letter")[1]["id"]
 
+GROUP = "reason=unknown_email&domain=nowhere.example"
+UNMATCHED = (
+    "/unmatched", f"/unmatched/group?{GROUP}", f"/unmatched/remedy?kind=create&{GROUP}",
+    f"/unmatched/remedy?kind=tie&{GROUP}", f"/unmatched/remedy?kind=link&{GROUP}",
+    "/unmatched/remedies",
+)  # fmt: skip
 PAGES = (
     "/", "/contacts", "/contacts/ann", "/contacts/wide", "/companies", "/companies/acme",
     "/companies/widest", "/conversations", "/conversations/talk", "/conversations/lost",
-    "/conversations/wider", "/unmatched", "/syncs", "/syncs/live", "/syncs/run", "/search?q=acme",
+    "/conversations/wider", *UNMATCHED, "/syncs", "/syncs/live", "/syncs/run", "/search?q=acme",
     "/events", "/events?state=all&from=2026-01-01", f"/events/{LETTER}", "/nowhere",
 )  # fmt: skip
 

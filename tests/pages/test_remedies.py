@@ -128,6 +128,25 @@ async def test_a_domain_is_ignored_and_a_conversation_left_as_it_is(database_url
         )
 
 
+async def test_one_conversation_is_mended_from_its_own_page(database_url: str) -> None:
+    async with connected(database_url) as site, browser(site) as web:
+        await a_group(site)
+        await as_member(site, web)
+        (own,) = ids(site, "b")
+        page = await web.get(f"/conversations/{own}")
+        for kind in ("create", "tie", "ignore", "leave"):
+            assert f"/unmatched/remedy?kind={kind}&amp;ids={own}" in page.text
+        seen = await choose(web, "create", ids=[own])
+        assert f'href="/conversations/{own}"' in seen.text
+        done = await web.post("/unmatched/remedy", data=fields(seen))
+        assert "Made 1 contact for 1 conversation" in done.text
+        assert "Undo" in done.text
+        (anonymous,) = ids(site, "nobody")
+        page = await web.get(f"/conversations/{anonymous}")
+        assert re.findall(r"remedy\?kind=(\w+)", page.text) == ["leave"]
+        assert "/unmatched/remedy" not in (await web.get(f"/conversations/{own}")).text
+
+
 async def test_what_changed_since_is_shown_anew_and_nothing_is_done(database_url: str) -> None:
     async with connected(database_url) as site, browser(site) as web:
         await a_group(site)

@@ -2,10 +2,11 @@
 "use strict";
 
 const typing = (element) =>
-  element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
+  element.isContentEditable
+  || (/^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName) && !/^(checkbox|radio)$/.test(element.type));
 
 // Keys: "/" to the search box, "?" to the help, g and a letter to a page, j and k to the
-// neighbours, Escape closes a menu.
+// neighbours, x ticks a row, Escape closes a menu; a button may have a key of its own.
 const PLACES = {
   o: "/", c: "/contacts", f: "/companies", v: "/conversations", u: "/unmatched", i: "/imports",
   s: "/syncs", e: "/events", t: "/settings",
@@ -36,13 +37,22 @@ document.addEventListener("keydown", (event) => {
     search.select();
   } else if (event.key === "j" || event.key === "k") {
     step(event.key === "j" ? 1 : -1);
+  } else if (event.key === "x") {
+    const row = document.activeElement.closest("tr");
+    const box = row && row.querySelector("input[name=ids]");
+    if (box) box.click();
+  } else if (!event.repeat) {
+    const button = document.querySelector(`main [data-key="${CSS.escape(event.key)}"]`);
+    if (button) button.click();
   }
 });
 
 function step(direction) {
   const rows = [...document.querySelectorAll("main [data-row]")];
   if (rows.length) {
-    const here = rows.indexOf(document.activeElement);
+    const inside = (row) => row === document.activeElement
+      || (row.closest("tr") && row.closest("tr").contains(document.activeElement));
+    const here = rows.findIndex(inside);
     const next = here < 0 ? (direction > 0 ? 0 : rows.length - 1) : here + direction;
     const row = rows[Math.min(rows.length - 1, Math.max(0, next))];
     row.focus();
@@ -75,6 +85,27 @@ document.addEventListener("submit", (event) => {
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
+
+// Rows that are ticked: how many, and all of a page at once.
+for (const form of document.querySelectorAll("form[data-ticks]")) {
+  const boxes = [...form.querySelectorAll("input[name=ids]")];
+  const all = form.querySelector("[data-tick-all]");
+  const told = form.querySelector("[data-ticked]");
+  if (!boxes.length || !all) continue;
+  const tell = () => {
+    const n = boxes.filter((box) => box.checked).length;
+    told.textContent = n ? `${n} ticked:` : `${told.dataset.none}:`;
+    all.checked = n === boxes.length;
+    all.indeterminate = n > 0 && !all.checked;
+  };
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of boxes) box.checked = all.checked;
+    tell();
+  });
+  form.addEventListener("change", tell);
+  window.addEventListener("pageshow", tell);
+}
 
 // Running syncs: the server sends the card again whenever it changed.
 for (const card of document.querySelectorAll("[data-events]")) follow(card);
