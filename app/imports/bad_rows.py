@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
+from app.contacts.problems import Problem
 from app.db.base import StoredRow
 from app.db.session import Database
-from app.imports.problems import Problem
 from app.imports.tables import import_rows
 from app.spreadsheet import defused
 

@@ -11,13 +11,13 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.contacts.problems import Problem
 from app.contacts.sources import INFERRED, source
 from app.db.base import StoredRow, new_id
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import Row, update_rows
 from app.imports.diff import SOURCE, value_of
 from app.imports.known import Known, find_holders
-from app.imports.problems import Problem
 from app.imports.tables import import_rows, imports
 from app.imports.traces import keep_traces
 from app.imports.work import Work

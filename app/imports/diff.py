@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from app.contacts.readers import shown
 from app.contacts.sources import is_inferred
 from app.imports.known import WITH_ACTIVITY, WITHOUT_ACTIVITY, Known
 from app.imports.rows import Row
@@ -138,15 +139,6 @@ def same(old: Any, new: Any) -> bool:
     if isinstance(new, str) and not isinstance(old, list | dict | None):
         return bool(shown(old).strip() == new)
     return bool(old == new or (old in (None, "") and new is None))
-
-
-def shown(value: Any) -> str:
-    """A plain value as the text of a cell."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
-        return str(int(value))
-    return str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies, contact_companies
 from app.contacts.custom_keys import custom_key
+from app.contacts.lists import joined
+from app.contacts.readers import text_of
 from app.contacts.tables import contact_emails, contacts
 from app.db.base import StoredRow
 from app.db.session import Database
 from app.errors import Refused
 from app.imports.columns import CUSTOM, RESERVED, TARGETS
-from app.imports.diff import shown
-from app.imports.lists import joined
 from app.records import normal_address
 from app.spreadsheet import defused
 
@@ -165,24 +163,15 @@ def _cells(row: StoredRow, email: str, company: StoredRow | None, keys: Sequence
             "company_description": company.attributes.get("description"),
         }
     attributes: Mapping[str, Any] = row.attributes
-    return [cell(told.get(field)) for field in FIELDS] + [cell(attributes.get(k)) for k in keys]
+    return [text_of(told.get(field)) for field in FIELDS] + [
+        text_of(attributes.get(k)) for k in keys
+    ]
 
 
 def _at(row: StoredRow, target: str) -> Any:
     if target.startswith("attributes."):
         return row.attributes.get(target.removeprefix("attributes."))
     return getattr(row, target)
-
-
-def cell(value: Any) -> str:
-    """A value as the text that app/imports/values.py reads as the same value."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return joined(value, "|")
-    return orjson.dumps(value).decode() if isinstance(value, list | dict) else shown(value)
 
 
 def _line(cells: Sequence[str]) -> str:

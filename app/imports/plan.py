@@ -18,12 +18,12 @@ from app import clock
 from app.companies.edited import fully_named
 from app.companies.store import find_companies
 from app.contacts.erased import find_erased
+from app.contacts.problems import Problem
 from app.db.base import StoredRow, dump_json
 from app.db.upsert import Row as TableRow
 from app.db.upsert import upsert
 from app.imports.diff import NamedCompany, Rules, basis_kind, changes_of, outcome_of
 from app.imports.known import Known, find_holders
-from app.imports.problems import Problem
 from app.imports.reader import RawRow, Reader
 from app.imports.rows import Interpreter, Row
 from app.imports.setup import interpreter_of, layout_of_import

@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
-from app.imports import lists, values
+from app.contacts import readers, values
+from app.contacts.attributes import Attribute
+from app.contacts.problems import Problem, Wrong
+from app.contacts.values import Read
 from app.imports.columns import TARGETS, ColumnMap
-from app.imports.countries import country
-from app.imports.problems import Problem, Wrong
 from app.imports.reader import RawRow
-from app.imports.values import Read
 from app.records import CompanyRef, normal_address, normal_company_name
 from app.spreadsheet import undefused
 
-_NAME, _LINE, _TEXT = values.limited(500), values.limited(300), values.limited(10_000)
-_SEGMENT, _MOST_SEGMENTS = 100, 200
 _COMPANY = frozenset({"company_name", "company_url", "company_description"})
 _NAMES = frozenset({"first_name", "last_name", "name"})
 
@@ -135,7 +133,7 @@ class Interpreter:
         if not cell:
             row.told[target] = None
             return
-        read = _custom_reader(column, self.options) if column.is_custom else self._reader(to)
+        read = self._custom_reader(column) if column.is_custom else self._reader(to)
         value = self._checked(row, column, cell, read)
         if value is not None:
             row.told[target] = value
@@ -155,17 +153,14 @@ class Interpreter:
             return lambda cell: values.moment(cell, self.options.zone)
         if to == "phone":
             return lambda cell: values.phone(cell, self.options.region)
-        return _READERS[to]
+        return readers.PROFILE[TARGETS[to]]
+
+    def _custom_reader(self, column: ColumnMap) -> Callable[[str], Read]:
+        told = Attribute(column.key, column.type, column.choices)
+        return readers.custom_reader(told, self.options.zone)
 
     def _segments(self, cell: str) -> Read:
-        found = lists.split(cell, "|, " if self.options.split_on_space else "|,")
-        if len(found) > _MOST_SEGMENTS or any(len(segment) > _SEGMENT for segment in found):
-            raise Wrong(
-                "too_long",
-                f"At most {_MOST_SEGMENTS} segments of {_SEGMENT} characters.",
-                "Check the separator of segments.",
-            )
-        return Read(found)
+        return readers.segments(cell, "|, " if self.options.split_on_space else "|,")
 
     def _join_name(self, row: Row, cells: Mapping[str, tuple[ColumnMap, str]]) -> None:
         if not _NAMES & cells.keys():
@@ -175,7 +170,7 @@ class Interpreter:
             part for key in ("first_name", "last_name") if (part := parts.get(key))
         )
         column = next(cells[key][0] for key in ("name", "first_name", "last_name") if key in cells)
-        row.told["name"] = self._checked(row, column, whole, _NAME) if whole else None
+        row.told["name"] = self._checked(row, column, whole, readers.NAME) if whole else None
 
     def _read_company(self, row: Row, cells: Mapping[str, tuple[ColumnMap, str]]) -> None:
         told = {to: cells[to] for to in _COMPANY if to in cells}
@@ -200,42 +195,11 @@ def name_of_address(email: str) -> str:
     return " ".join(word[:1].upper() + word[1:] for word in words)[:500] or local[:500]
 
 
-_READERS: Mapping[str, Callable[[str], Read]] = {
-    "avatar": values.web_address,
-    "job_title": _LINE,
-    "role": _LINE,
-    "country": country,
-    "region": _LINE,
-    "city": _LINE,
-    "time_zone": values.time_zone,
-    "locales": values.locales,
-}
 _COMPANY_READERS: Mapping[str, Callable[[str], Read]] = {
-    "company_name": _LINE,
+    "company_name": readers.LINE,
     "company_url": values.domain,
-    "company_description": _TEXT,
+    "company_description": readers.TEXT,
 }
-
-
-def _custom_reader(column: ColumnMap, options: Options) -> Callable[[str], Read]:
-    match column.type:
-        case "integer":
-            return values.integer
-        case "decimal":
-            return values.decimal
-        case "yes_no":
-            return values.yes_no
-        case "date":
-            return lambda cell: values.custom_date(cell, options.zone)
-        case "choice":
-            return lambda cell: Read(values.one_of(cell, column.choices))
-        case "multi_choice":
-            return lambda cell: Read(
-                [values.one_of(part, column.choices) for part in lists.split(cell, "|")]
-            )
-        case _:
-            reader: Callable[[str], Read] = _TEXT
-            return reader
 
 
 _WHOLE = {

@@ -7,12 +7,12 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.contacts.values import region_of_prefix
 from app.db.base import StoredRow
 from app.errors import Refused
 from app.imports.columns import ColumnMap, column_map
 from app.imports.layout import Layout, layout_of
 from app.imports.rows import Interpreter, Options
-from app.imports.values import region_of_prefix
 
 _MOST_COLUMNS = 500
 

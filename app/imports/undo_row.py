@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from app.contacts.mapping import COLUMNS
+from app.contacts.problems import Problem
 from app.db.base import StoredRow
 from app.db.upsert import Row
 from app.imports.diff import SOURCE, same, value_of
 from app.imports.known import Known
-from app.imports.problems import Problem
 from app.records import ContactEdit, Fields
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.imports import lists, values
+from app.contacts import lists, values
+from app.contacts.countries import country
+from app.contacts.problems import Wrong
 from app.imports.columns import ColumnMap, column_map
-from app.imports.countries import country
-from app.imports.problems import Wrong
 from app.imports.reader import RawRow
 from app.imports.rows import Interpreter, Options, Row, name_of_address
 

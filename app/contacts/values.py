@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import phonenumbers
 
 from app import clock
-from app.imports.problems import Wrong
+from app.contacts.problems import Wrong
 from app.records import normal_address, normal_domain
 
 _ADDRESS = re.compile(r"[^\s@,;:<>\"()\[\]\\]+@[^\s@,;:<>\"()\[\]\\]+\.[^\s@,;:<>\"()\[\]\\.]+")

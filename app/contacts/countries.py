@@ -10,8 +10,8 @@ from functools import lru_cache
 from babel import Locale
 from babel.core import get_global
 
-from app.imports.problems import Wrong
-from app.imports.values import Read
+from app.contacts.problems import Wrong
+from app.contacts.values import Read
 
 _LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl")
 _NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
