@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Crisp opened in 2015; imported history may be older. What lies outside is a wrong unit or a typing error.
@@ -36,3 +37,11 @@ def to_ms(moment: datetime) -> int:
 def iso_ms(ms: int) -> str:
     """Epoch ms as Crisp's query parameters want it: `2018-03-01T17:00:00.000Z`."""
     return (EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def zone_named(name: str | None) -> tzinfo:
+    """The zone, or UTC when there is none of that name (or no zone data on this machine)."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ValueError, OSError, LookupError):
+        return UTC

@@ -9,6 +9,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.companies.by_hand import write_company_edits, write_memberships
 from app.companies.edited import (
     Joining,
     Trace,
@@ -33,7 +34,7 @@ from app.db.sqlstate import is_bad_value
 from app.db.statistics import ensure_statistics
 from app.matching.keep_out import keep_out, refuse_erased, which_are_erased
 from app.matching.link import relink, relink_companies, touched_conversations
-from app.records import Batch, ContactEdit, MessageRecord, Rejected
+from app.records import Batch, CompanyEdit, ContactEdit, MessageRecord, Rejected
 from app.websites.rules import WebsiteRules, lock_website
 
 # What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
@@ -109,7 +110,7 @@ async def ingest_edits(
         Joining(
             contact_id=edit.contact_id,
             company=edit.company,
-            source=edit.company_source,
+            source=edit.source,
             since=since[edit.contact_id],
             replaces=bool(edit.closed),
             described=edit.described,
@@ -119,10 +120,26 @@ async def ingest_edits(
         if edit.company is not None
     ]
     opened, traces = await join_companies(connection, website_id, joinings)
-    contact_ids = [edit.contact_id for edit in edits]
-    touched = await touched_conversations(connection, website_id, contact_ids=contact_ids)
+    by_hand = {
+        edit.contact_id: (edit.source, edit.memberships) for edit in edits if edit.memberships
+    }
+    await write_memberships(connection, website_id, by_hand, since)
+    touched = await touched_conversations(
+        connection,
+        website_id,
+        contact_ids=[edit.contact_id for edit in edits],
+        addresses={lost for edit in edits for lost in edit.lost_addresses},
+    )
     await relink(connection, website_id, touched)
     return Edited(opened, traces)
+
+
+async def ingest_company_edits(
+    connection: AsyncConnection, website_id: str, edits: Sequence[CompanyEdit]
+) -> None:
+    """Write what others than Crisp say of companies. Who belongs to them, and what, stays as it is."""
+    await lock_website(connection, website_id)
+    await write_company_edits(connection, website_id, edits)
 
 
 async def delete_untouched(

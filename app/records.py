@@ -150,14 +150,34 @@ class OperatorRecord:
     role: str | None
 
 
+Owner = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipEdit:
+    """A company of a contact since when and until when, as a person tells it.
+
+    Without `membership_id` it is new. `since` None: as old as the contact. Conversations before it belong
+    to the company too, unless it `limits` them (SPEC M3).
+    """
+
+    company_id: str
+    since: datetime | None = None
+    until: datetime | None = None
+    limits: bool = False
+    membership_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ContactEdit:
     """What a file, a person or a program says of one contact, beside what Crisp says (SPEC D7).
 
     Keys of `fields` are columns of a contact or `attributes.<key>`; None empties. `sources` tells for
-    the same keys who wrote them (app/contacts/sources.py), None for nobody. With `made_by` the contact
+    the same keys who wrote them (app/sources.py), None for nobody. With `made_by` the contact
     is new, and `email` its address. `segment_sources`, when given, are all its segments and their owners.
     `company` is one that it joins, or only describes when not `joins`; `closed`, `reopened` and `dropped` are ids of its memberships.
+    `added_addresses` as they were written, `lost_addresses` in normal form; `owner` is the id and name of
+    somebody of the team, (None, None) for nobody, None leaves it. `source` names who tells it.
     """
 
     contact_id: str
@@ -167,12 +187,32 @@ class ContactEdit:
     email: str | None = None
     segment_sources: dict[str, list[str]] | None = None
     company: CompanyRef | None = None
-    company_source: str = "csv"
+    source: str = "csv"
     joins: bool = True
     described: str | None = None
     closed: tuple[str, ...] = ()
     reopened: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    added_addresses: tuple[str, ...] = ()
+    lost_addresses: tuple[str, ...] = ()
+    owner: Owner | None = None
+    memberships: tuple[MembershipEdit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyEdit:
+    """What a person or a program says of one company; `fields` and `sources` as of a ContactEdit.
+
+    `made`: it is new. Aliases are (kind, value), in normal form.
+    """
+
+    company_id: str
+    fields: Fields = field(default_factory=dict)
+    sources: Fields = field(default_factory=dict)
+    made: bool = False
+    owner: Owner | None = None
+    added_aliases: tuple[tuple[str, str], ...] = ()
+    lost_aliases: tuple[tuple[str, str], ...] = ()
 
 
 RecordKind = Literal["contact", "conversation", "message", "operator"]

@@ -24,6 +24,7 @@ from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows, upsert
 from app.records import CompanyRef, fold_for_search, normal_company_name
+from app.sources import is_by_hand, without
 
 others = companies.alias("others")
 
@@ -58,7 +59,10 @@ async def resolve_companies(
         if company_id is None:
             company_id = _make(website_id, naming, made)
         else:
-            _rename(website_id, company_id, naming, known.get(company_id), made, renamed)
+            heard = _goes_by(naming.company, company_id, owners)
+            _rename(
+                website_id, company_id, naming, known.get(company_id), made, renamed, heard=heard
+            )
         for alias in _aliases(naming.company):
             owners.setdefault(alias, company_id)
         namesake = _known_by_name_alone(naming.company, company_id, owners, known, made | renamed)
@@ -162,7 +166,11 @@ def _known_by_name_alone(
     namesake = owners[("name", normal_company_name(company.name))]
     if namesake == company_id or _domain_of(namesake, known, written) is not None:
         return None
-    return None if namesake in known and known[namesake].decided else namesake
+    if namesake not in known:
+        return namesake
+    # One that a person made or named does not vanish: only a person merges it.
+    stays = known[namesake].decided or is_by_hand(known[namesake].field_sources, "name")
+    return None if stays else namesake
 
 
 def _domain_of(
@@ -188,6 +196,7 @@ def _make(website_id: str, naming: Naming, made: dict[str, Row]) -> str:
         "search": fold_for_search(name, naming.company.domain),
         "named_ms": naming.named_ms if naming.company.name else 0,
         "crisp_name": naming.company.name if naming.named_ms else None,
+        "field_sources": {},
     }
     made[row["id"]] = row
     return str(row["id"])
@@ -200,6 +209,8 @@ def _rename(
     stored: StoredRow | None,
     made: Mapping[str, Row],
     renamed: dict[str, Row],
+    *,
+    heard: bool,
 ) -> None:
     """The newest profile's name wins if it is another one than before (SPEC D7); a company known by
     name alone gets its domain.
@@ -213,19 +224,23 @@ def _rename(
             "domain": stored.domain,
             "named_ms": stored.named_ms,
             "crisp_name": stored.crisp_name,
+            "field_sources": stored.field_sources,
             "search": "",
             "updated_at": clock.now(),
         }
     if current is None:
         return
-    name, domain = naming.company.name, current["domain"] or naming.company.domain
+    name, sources = naming.company.name, current["field_sources"]
+    domain = current["domain"]
+    if domain is None and not is_by_hand(sources, "domain"):
+        domain = naming.company.domain
     newer = bool(name) and naming.named_ms >= current["named_ms"]
     before = {field: current[field] for field in _NAMED}
     after = {**before, "domain": domain}
     if newer:
         after["named_ms"] = naming.named_ms
-        if name != before["crisp_name"] or not naming.named_ms:
-            after["name"] = name
+        if _may_rename(naming, before, heard=heard):
+            after |= {"name": name, "field_sources": without(sources, ("name",))}
         if naming.named_ms:  # a file's word is none of Crisp's
             after["crisp_name"] = name
     if after == before:
@@ -236,8 +251,22 @@ def _rename(
         renamed[company_id] = current
 
 
-_READ = ("id", "name", "domain", "named_ms", "crisp_name", "attributes", "deleted_at")
-_NAMED = ("name", "domain", "named_ms", "crisp_name")
+def _goes_by(company: CompanyRef, company_id: str, owners: Mapping[Alias, str]) -> bool:
+    return owners.get(("name", normal_company_name(company.name or ""))) == company_id
+
+
+def _may_rename(naming: Naming, before: Row, *, heard: bool) -> bool:
+    """What a person wrote stays until Crisp tells a name that was not heard before (SPEC D7).
+
+    Its people may spell one company in many ways, and the first time of telling changes nothing.
+    """
+    if is_by_hand(before["field_sources"], "name"):
+        return bool(naming.named_ms and before["crisp_name"]) and not heard
+    return not naming.named_ms or naming.company.name != before["crisp_name"]
+
+
+_NAMED = ("name", "domain", "named_ms", "crisp_name", "field_sources")
+_READ = ("id", "attributes", "deleted_at", *_NAMED)
 
 
 async def _keep_aliases(

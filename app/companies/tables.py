@@ -33,6 +33,8 @@ companies = website_table(
     # Who of the team looks after it; the name as it was when somebody chose.
     Column("owner_id", Text),
     Column("owner_name", Text),
+    # Which of the fields a person or a program wrote last, and when (app/sources.py).
+    Column("field_sources", Json, nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("website_id", "id"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
     Index(None, "website_id", "name", "id"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import and_, delete, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.tables import contact_emails, contacts
+from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows, upsert
 from app.records import normal_address
+from app.sources import WITHOUT_CRISPS_ADDRESS
 
 MERGED = "merged"
 """The source of an address that a contact answers to because one that a person merged into it has it."""
@@ -28,15 +30,16 @@ async def keep_addresses(
     if not rows:
         return set()
     # What Crisp tells, not the column: that may hold what a person wrote (SPEC D7).
-    wanted = {row["id"]: normal_address(row["crisp_fields"].get("email")) for row in rows}
+    wanted = {row["id"]: _crisps_address(row) for row in rows}
+    first = {row["id"]: normal_address(row["email"]) for row in rows}
     found = await connection.execute(
-        select(contact_emails.c.contact_id, contact_emails.c.email_norm).where(
+        select(*(contact_emails.c[name] for name in (*_KEY, "is_primary", "source"))).where(
             contact_emails.c.website_id == website_id,
             contact_emails.c.contact_id.in_(list(wanted)),
-            contact_emails.c.source == "crisp",
         )
     )
-    stored = {(row.contact_id, row.email_norm) for row in found}
+    known = found.all()
+    stored = {(row.contact_id, row.email_norm) for row in known if row.source == "crisp"}
     right = {(contact_id, address) for contact_id, address in wanted.items() if address}
     for contact_id, address in sorted(stored - right):
         await connection.execute(
@@ -52,7 +55,7 @@ async def keep_addresses(
             "website_id": website_id,
             "email_norm": address,
             "contact_id": contact_id,
-            "is_primary": True,
+            "is_primary": first[contact_id] in {address, None},
             "source": "crisp",
         }
         for contact_id, address in right - stored
@@ -61,7 +64,28 @@ async def keep_addresses(
     # Its own, now: no copy any more of what a merged contact has.
     await _forget_copies(connection, website_id, gained)
     await upsert(connection, contact_emails, gained, key=_KEY, update=("is_primary",))
+    await _demote(connection, known, first)
     return {address for _, address in stored ^ right}
+
+
+def _crisps_address(row: Row) -> str | None:
+    """None also where a person said that it is none of this contact's."""
+    if WITHOUT_CRISPS_ADDRESS in row["field_sources"]:
+        return None
+    return normal_address(row["crisp_fields"].get("email"))
+
+
+async def _demote(
+    connection: AsyncConnection, known: Sequence[StoredRow], first: Mapping[str, str | None]
+) -> None:
+    """What was the first address of a contact, and is not any more."""
+    rows: list[Row] = [
+        {**{name: getattr(row, name) for name in _KEY}, "is_primary": False}
+        for row in known
+        if row.is_primary and first[row.contact_id] not in {row.email_norm, None}
+    ]
+    rows.sort(key=lambda row: (row["email_norm"], row["contact_id"]))
+    await update_rows(connection, contact_emails, rows, key=_KEY)
 
 
 async def _forget_copies(connection: AsyncConnection, website_id: str, rows: Sequence[Row]) -> None:
@@ -118,6 +142,20 @@ async def copy_addresses(
         for contact_id, norm in sorted(wanted - set(stored))
     ]
     await upsert(connection, contact_emails, missing, key=_KEY)
+
+
+async def drop_addresses(
+    connection: AsyncConnection, website_id: str, contact_id: str, norms: Collection[str]
+) -> None:
+    if norms:
+        await connection.execute(
+            delete(contact_emails).where(
+                contact_emails.c.website_id == website_id,
+                contact_emails.c.contact_id == contact_id,
+                contact_emails.c.email_norm.in_(sorted(norms)),
+            )
+        )
+    note_changes(connection, "contact", website_id, [contact_id])
 
 
 async def mark_primary(connection: AsyncConnection, website_id: str, contact_id: str) -> None:

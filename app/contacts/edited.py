@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,17 +10,28 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.contacts.addresses import copy_addresses, drop_addresses, mark_primary
 from app.contacts.mapping import COLUMNS, apply
 from app.contacts.merge import UNSEEN
+from app.contacts.segments import shown_segments
 from app.contacts.tables import contact_emails, contacts
 from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.lookup import find_by_key
 from app.db.upsert import Row, update_rows, upsert
-from app.records import ContactEdit, fold_for_search, normal_address
+from app.records import ContactEdit, Owner, fold_for_search, normal_address
 
 _KEY = ("website_id", "id")
-_READ = (*COLUMNS, "attributes", "segment_sources", "field_sources")
+_ADDRESS = ("website_id", "email_norm", "contact_id")
+_READ = (
+    *COLUMNS,
+    "crisp_fields",
+    "attributes",
+    "segment_sources",
+    "field_sources",
+    "owner_id",
+    "owner_name",
+)
 
 
 async def write_contact_edits(
@@ -36,13 +47,20 @@ async def write_contact_edits(
         stored = found.get((edit.contact_id,))
         if edit.made_by is not None:
             made.append(_made(website_id, edit, moment))
-        elif stored is not None and (edit.fields or edit.segment_sources is not None):
+        elif stored is not None and _says_something(edit):
             changed.append(_changed(website_id, edit, stored, moment))
     await upsert(connection, contacts, made, key=_KEY)
     await update_rows(connection, contacts, changed, key=_KEY)
     await _add_addresses(connection, website_id, made)
+    crisps = {key[0]: normal_address(row.crisp_fields.get("email")) for key, row in found.items()}
+    await _change_addresses(connection, website_id, edits, crisps)
     since = {key[0]: row.signed_up_at or moment for key, row in found.items()}
     return since | {row["id"]: row["signed_up_at"] or moment for row in made + changed}
+
+
+def _says_something(edit: ContactEdit) -> bool:
+    told = (edit.fields, edit.sources, edit.added_addresses, edit.lost_addresses)
+    return any(told) or edit.segment_sources is not None or edit.owner is not None
 
 
 def _made(website_id: str, edit: ContactEdit, moment: datetime) -> Row:
@@ -58,6 +76,7 @@ def _made(website_id: str, edit: ContactEdit, moment: datetime) -> Row:
         "crisp_fields": {},
         "field_versions": {},
         **_written(edit, columns, {}, {}, {}, moment),
+        **_owner(edit, (None, None)),
     }
 
 
@@ -74,7 +93,13 @@ def _changed(website_id: str, edit: ContactEdit, stored: StoredRow, moment: date
             stored.field_sources,
             moment,
         ),
+        **_owner(edit, (stored.owner_id, stored.owner_name)),
     }
+
+
+def _owner(edit: ContactEdit, before: Owner) -> Row:
+    owner_id, owner_name = before if edit.owner is None else edit.owner
+    return {"owner_id": owner_id, "owner_name": owner_name}
 
 
 def _written(
@@ -91,7 +116,7 @@ def _written(
     return {
         **columns,
         "attributes": attributes,
-        "segments": sorted(segments),
+        "segments": shown_segments(segments),
         "segment_sources": segments,
         "field_sources": {target: told for target, told in sources.items() if told},
         "search": fold_for_search(
@@ -114,8 +139,37 @@ async def _add_addresses(connection: AsyncConnection, website_id: str, made: Seq
         if (address := normal_address(row["email"]))
     ]
     rows.sort(key=lambda row: (row["email_norm"], row["contact_id"]))
-    key = ("website_id", "email_norm", "contact_id")
-    await upsert(connection, contact_emails, rows, key=key)
+    await upsert(connection, contact_emails, rows, key=_ADDRESS)
+
+
+async def _change_addresses(
+    connection: AsyncConnection,
+    website_id: str,
+    edits: Sequence[ContactEdit],
+    crisps: Mapping[str, str | None],
+) -> None:
+    """Of those whose addresses a person or a program changes; files never do.
+
+    `crisps`: by contact the address in Crisp's profile, which is Crisp's again when it is added.
+    """
+    for edit in edits:
+        if not (edit.added_addresses or edit.lost_addresses or "email" in edit.fields):
+            continue
+        norms = {norm for one in edit.added_addresses if (norm := normal_address(one))}
+        added: list[Row] = [
+            {
+                "website_id": website_id,
+                "contact_id": edit.contact_id,
+                "email_norm": norm,
+                "is_primary": False,
+                "source": "crisp" if norm == crisps.get(edit.contact_id) else edit.source,
+            }
+            for norm in sorted(norms)
+        ]
+        await drop_addresses(connection, website_id, edit.contact_id, edit.lost_addresses)
+        await upsert(connection, contact_emails, added, key=_ADDRESS)
+        await copy_addresses(connection, website_id, {edit.contact_id})
+        await mark_primary(connection, website_id, edit.contact_id)
 
 
 async def forget_addresses(

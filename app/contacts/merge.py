@@ -9,11 +9,11 @@ from datetime import datetime
 
 from app import clock
 from app.contacts.mapping import COLUMNS, COMPUTED, apply, map_fields, with_computed
-from app.contacts.segments import replace_own
-from app.contacts.sources import without
+from app.contacts.segments import replace_own, shown_segments
 from app.db.base import StoredRow, new_id
 from app.db.upsert import Row
 from app.records import ContactRecord, Fields, fold_for_search, is_removed, rank_of
+from app.sources import WITHOUT_CRISPS_ADDRESS, is_by_hand, without
 from app.versions import NEVER, Registers, packed
 
 _SEGMENTS = "segments"
@@ -38,6 +38,12 @@ def merge_contact(
     columns: Fields = {name: getattr(row, name, None) for name in COLUMNS}
     attributes: Fields = dict(row.attributes) if row is not None else {}
     written = map_fields(mapping, fields, changed)
+    field_sources: Fields = row.field_sources if row is not None else {}
+    if row is not None and row.crisp_people_id is None:
+        # Seen in Crisp for the first time is not changed by Crisp: a person's word stays (SPEC D7).
+        written = {t: value for t, value in written.items() if not is_by_hand(field_sources, t)}
+    elif "email" in changed:
+        field_sources = without(field_sources, (WITHOUT_CRISPS_ADDRESS,))
     apply(written, columns, attributes)
     sources = row.segment_sources if row is not None else {}
     if _SEGMENTS in registers.values:
@@ -49,9 +55,9 @@ def merge_contact(
         "crisp_people_id": news[0].people_id,
         **columns,
         "attributes": attributes,
-        "segments": sorted(sources),
+        "segments": shown_segments(sources),
         "segment_sources": sources,
-        "field_sources": without(row.field_sources if row is not None else {}, written),
+        "field_sources": without(field_sources, written),
         "source": row.source if row is not None else "crisp",
         "deleted_at": _deleted_at(row, merged),
         "created_at": row.created_at if row is not None else moment,

@@ -60,7 +60,7 @@ contacts = website_table(
     # Crisp's side of the contact: fields as last seen (SPEC D7), the raw profile, how new they are.
     Column("crisp_fields", Json, nullable=False),
     Column("segment_sources", Json, nullable=False),
-    # Which of the fields something other than Crisp wrote last, and when (app/contacts/sources.py).
+    # Which of the fields something other than Crisp wrote last, and when (app/sources.py).
     Column("field_sources", Json, nullable=False, server_default=text("'{}'")),
     Column("crisp_raw", Json),
     Column("version_ms", BigInt, nullable=False),

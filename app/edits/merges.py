@@ -14,7 +14,6 @@ from app.accounts.actors import Actor, Role
 from app.accounts.audit import audit
 from app.companies.tables import companies
 from app.contacts.addresses import mark_primary
-from app.contacts.sources import source
 from app.contacts.tables import contacts
 from app.db.base import StoredRow
 from app.db.upsert import Row, update_rows
@@ -25,6 +24,7 @@ from app.edits.regroup import regroup
 from app.edits.shared_segments import share_segments, unshare_segments
 from app.errors import NotFound, Refused
 from app.records import fold_for_search
+from app.sources import source
 from app.websites.rules import lock_website
 
 COLUMNS: Mapping[Kind, tuple[str, ...]] = {

@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.accounts.actors import Actor, Role
 from app.accounts.audit import audit
-from app.contacts.sources import source
 from app.conversations.tables import link_decisions
 from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
@@ -32,6 +31,7 @@ from app.errors import Conflict, Refused
 from app.ingest import ingest_edits
 from app.matching.link import relink
 from app.records import ContactEdit
+from app.sources import source
 from app.websites.rules import lock_website
 
 ROW_KEY = ("website_id", "remedy_id", "what", "key")

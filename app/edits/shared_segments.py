@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.contacts.segments import shown_segments
 from app.contacts.tables import contacts
 from app.db.base import StoredRow
 from app.db.upsert import Row, update_rows
@@ -33,6 +34,6 @@ async def _keep_segments(
     connection: AsyncConnection, row: StoredRow, owned: dict[str, list[str]]
 ) -> None:
     if owned != row.segment_sources:
-        values: Row = {"segments": sorted(owned), "segment_sources": owned}
+        values: Row = {"segments": shown_segments(owned), "segment_sources": owned}
         keyed = {"website_id": row.website_id, "id": row.id, **values}
         await update_rows(connection, contacts, [keyed], key=("website_id", "id"))

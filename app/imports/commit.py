@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.contacts.problems import Problem
-from app.contacts.sources import INFERRED, source
 from app.db.base import StoredRow, new_id
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import Row, update_rows
@@ -23,6 +22,7 @@ from app.imports.traces import keep_traces
 from app.imports.work import Work
 from app.ingest import BAD_VALUES, Edited, ingest_edits
 from app.records import CompanyRef, ContactEdit, Fields
+from app.sources import INFERRED, source
 from app.websites.rules import lock_website
 
 CHUNK = 2000

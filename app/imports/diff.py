@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from app.contacts.problems import Problem
 from app.contacts.readers import shown
-from app.contacts.sources import is_inferred
+from app.contacts.segments import REMOVED
 from app.imports.known import WITH_ACTIVITY, WITHOUT_ACTIVITY, Known
 from app.imports.rows import Row
+from app.sources import is_by_hand, is_inferred
 
 Mode = Literal["merge", "overwrite", "fill-empty", "create-only", "update-only"]
 MODES: Mapping[str, str] = {
@@ -36,6 +38,7 @@ class NamedCompany:
     id: str | None
     description: str | None
     first_to_name: bool
+    described_by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,13 @@ def changes_of(
     """Empty when nothing of the contact would change."""
     joined = _company(row, known, rules, company)
     fields = _fields(row, known, rules)
-    if joined is not None and joined["joins"] and joined["name"]:
-        _set(fields, known, "attributes.company_name", joined["name"])
-    elif joined is not None and joined["closes"] and not joined["joins"]:
-        _set(fields, known, "attributes.company_name", None)
+    main = "attributes.company_name"
+    if joined is None or _stays(main, known, rules):
+        pass
+    elif joined["joins"] and joined["name"]:
+        _set(fields, known, main, joined["name"])
+    elif joined["closes"] and not joined["joins"]:
+        _set(fields, known, main, None)
     segments = _segments(row, known, rules)
     changes: Changes = {}
     if fields:
@@ -86,12 +92,38 @@ def _fields(row: Row, known: Known | None, rules: Rules) -> dict[str, list[Any]]
     for target, value in row.told.items():
         if value is None and not _empties(target, row, known, rules):
             continue
+        if _stays(target, known, rules):
+            continue
         if rules.mode == "fill-empty" and known is not None and not _is_empty(known, target):
             continue
         _set(fields, known, target, value)
     if _needs_name(row, known, rules):
         _set(fields, known, "name", row.inferred_name)
     return fields
+
+
+def kept_by_hand(row: Row, known: Known | None, rules: Rules) -> list[Problem]:
+    """What the row tells otherwise than a person wrote it, which stays (SPEC D7)."""
+    if known is None:
+        return []
+    return [
+        Problem(
+            "kept_by_hand",
+            f"A person wrote {target.removeprefix('attributes.')} by hand, and that stays.",
+            suggestion="Change it on the contact's page, or choose the mode overwrite.",
+        )
+        for target, value in row.told.items()
+        if _stays(target, known, rules)
+        and (value is not None or _empties(target, row, known, rules))
+        and not same(known.at(target), value)
+    ]
+
+
+def _stays(target: str, known: Known | None, rules: Rules) -> bool:
+    """Whoever chooses `overwrite` says that the file knows better than what was written by hand."""
+    if known is None or rules.mode == "overwrite":
+        return False
+    return is_by_hand(known.row.field_sources, target)
 
 
 def _empties(target: str, row: Row, known: Known | None, rules: Rules) -> bool:
@@ -108,7 +140,7 @@ def _is_empty(known: Known, target: str) -> bool:
 
 
 def _needs_name(row: Row, known: Known | None, rules: Rules) -> bool:
-    if row.told.get("name") is not None:
+    if row.told.get("name") is not None or _stays("name", known, rules):
         return False
     if known is None:
         return True
@@ -159,13 +191,20 @@ def _segments(row: Row, known: Known | None, rules: Rules) -> list[dict[str, lis
     after = dict(before)
     if rules.mode == "overwrite" and row.segments is not None:
         after = {
-            segment: (owners if segment in told else ["crisp"])
+            segment: _without(owners, () if segment in told else (REMOVED, "crisp"))
             for segment, owners in before.items()
             if segment in told or "crisp" in owners
         }
     for segment in [*told, *([rules.segment] if rules.segment else [])]:
+        if REMOVED in after.get(segment, ()):
+            continue  # a person took it away
         after[segment] = sorted({*after.get(segment, ()), SOURCE})
     return [before, after] if after != before else None
+
+
+def _without(owners: list[str], only: tuple[str, ...]) -> list[str]:
+    """`only`: the owners that stay; without any, all but the mark of who took the segment away."""
+    return [o for o in owners if (o in only if only else o != REMOVED)]
 
 
 def _company(
@@ -198,5 +237,7 @@ def _described(row: Row, rules: Rules, company: NamedCompany) -> list[str | None
     if not row.description or not company.first_to_name or row.description == company.description:
         return None
     if rules.mode == "fill-empty" and company.description:
+        return None
+    if company.described_by_hand and rules.mode != "overwrite":
         return None
     return [company.description, row.description]

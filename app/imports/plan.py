@@ -22,7 +22,14 @@ from app.contacts.problems import Problem
 from app.db.base import StoredRow, dump_json
 from app.db.upsert import Row as TableRow
 from app.db.upsert import upsert
-from app.imports.diff import NamedCompany, Rules, basis_kind, changes_of, outcome_of
+from app.imports.diff import (
+    NamedCompany,
+    Rules,
+    basis_kind,
+    changes_of,
+    kept_by_hand,
+    outcome_of,
+)
 from app.imports.known import Known, find_holders
 from app.imports.reader import RawRow, Reader
 from app.imports.rows import Interpreter, Row
@@ -30,6 +37,7 @@ from app.imports.setup import interpreter_of, layout_of_import
 from app.imports.tables import import_rows
 from app.imports.uploads import forget, path_of
 from app.imports.work import Work
+from app.sources import is_by_hand
 
 CHUNK = 2000
 PLAN_HOURS = 24
@@ -159,7 +167,8 @@ def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
     if known is not None:
         seen.contact_lines.setdefault(known.row.id, row.line)
     skipped = [_SKIPPED[rules.mode]] if outcome == "skip" else []
-    return _table_row(work, row, outcome, [*skipped, *row.notes]) | {
+    kept = kept_by_hand(row, known, rules)
+    return _table_row(work, row, outcome, [*skipped, *row.notes, *kept]) | {
         "contact_id": known.row.id if known is not None else None,
         "company_key": _company_key(row) if row.description else None,
         "changes": changes if outcome in {"create", "update"} else None,
@@ -200,8 +209,10 @@ def _named_company(row: Row, seen: Seen) -> NamedCompany | None:
     first = key not in seen.company_keys
     if row.description:
         seen.company_keys.add(key)
-    described = found.attributes.get("description") if found is not None else None
-    return NamedCompany(found.id if found is not None else None, described, first)
+    if found is None:
+        return NamedCompany(None, None, first)
+    by_hand = is_by_hand(found.field_sources, "attributes.description")
+    return NamedCompany(found.id, found.attributes.get("description"), first, by_hand)
 
 
 _SKIPPED = {

@@ -234,6 +234,10 @@ async def refuse_erased(
     connection: AsyncConnection, website_id: str, edits: Iterable[ContactEdit]
 ) -> None:
     """Raises Refused when one of them would give a contact the address of somebody who was erased."""
-    told = (normal_address(edit.email or edit.fields.get("email")) for edit in edits)
+    told = (
+        normal_address(address)
+        for edit in edits
+        for address in (edit.email, edit.fields.get("email"), *edit.added_addresses)
+    )
     if await find_erased(connection, website_id, {address for address in told if address}):
         raise Refused("Whoever has this address was erased, and stays out.")

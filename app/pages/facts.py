@@ -73,7 +73,7 @@ class Sourced:
 
 
 def sourced(value: Any, sources: Any) -> tuple[list[Sourced], list[Sourced]]:
-    """(profile, custom data) of a contact; `sources` is its `field_sources` (app/contacts/sources.py)."""
+    """(profile, custom data) of a contact; `sources` is its `field_sources` (app/sources.py)."""
     items = list(value.items())[:_MOST] if isinstance(value, Mapping) else []
     rows = [
         (str(key).startswith("data."), _sourced(str(key), inner, sources)) for key, inner in items

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.accounts.actors import Actor, Role
+from app.clock import zone_named
 from app.db.session import Database
 from app.errors import NotFound
 from app.pages import queries_frame
@@ -24,7 +25,7 @@ from app.pages.rendering import render
 from app.pages.rows import AnyRow
 from app.pages.security import session_of
 from app.pages.states import NO_WEBSITE, State, state_of
-from app.pages.times import Moments, zone_named
+from app.pages.times import Moments
 from app.webhooks.hook_figures import count_dead
 
 

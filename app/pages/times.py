@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
-
-
-def zone_named(name: str | None) -> tzinfo:
-    """The zone, or UTC when there is none of that name (or no zone data on this machine)."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ValueError, OSError, LookupError):
-        return UTC
 
 
 def span(seconds: float) -> str:

@@ -86,7 +86,7 @@ FREE: Mapping[str, frozenset[str]] = {
         "purges": "kind",
         "working_processes": "name",
         # A company is no person; the team is not who writes to it.
-        "companies": "website_id id name domain attributes search crisp_name merged_into owner_id owner_name",
+        "companies": "website_id id name domain attributes search crisp_name merged_into owner_id owner_name field_sources",
         "company_aliases": "website_id kind value company_id own_company_id",
         "domain_ties": "website_id domain company_id own_company_id tied_by",
         "merges": "website_id id kind merged_by undone_by",

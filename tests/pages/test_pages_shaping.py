@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.clock import zone_named
 from app.pages import contents, text, wording
 from app.pages.charts import opened_chart
 from app.pages.contents import shaped
@@ -21,7 +22,7 @@ from app.pages.listing import escaped, read_day
 from app.pages.run_words import result_words, view_run, window_words
 from app.pages.security import is_loopback
 from app.pages.thread import thread_of
-from app.pages.times import Moments, span, zone_named
+from app.pages.times import Moments, span
 from app.pages.why import why_of
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import update
 
 from app import clock
-from app.contacts.sources import is_inferred, source
 from app.contacts.tables import contacts
+from app.sources import is_inferred, source
 from tests.ingesting import connected, person
 
 
