@@ -23,6 +23,7 @@ from app.contacts.readers import text_of
 from app.db.base import StoredRow, new_id
 from app.edits.authors import told_by
 from app.edits.contact_form import is_plain
+from app.edits.journal import Kind
 from app.edits.merges import require_row
 from app.edits.team import require_owner
 from app.edits.three_way import Change, Invalid, decide, tidy
@@ -46,8 +47,9 @@ MOST_ALIASES = 200
 class Taken(Conflict):
     """What somebody wrote is another one's; `holder` is that one's id."""
 
-    def __init__(self, message: str, holder: str) -> None:
+    def __init__(self, message: str, kind: Kind, holder: str) -> None:
         super().__init__(message)
+        self.kind = kind
         self.holder = holder
 
 
@@ -273,6 +275,7 @@ async def _free(
             raise Taken(
                 f"{alias[1]} is the {alias[0]} of {holder.name} already{gone}: "
                 "open that company, or merge the two.",
+                "company",
                 holder.id,
             )
     return free

@@ -116,5 +116,6 @@ async def refuse_taken(
         raise Taken(
             f"{holder.email_norm} is an address of {holder.name or 'another contact'} already: "
             "open that contact, or merge the two.",
+            "contact",
             holder.id,
         )

@@ -49,7 +49,8 @@ async def company(request: Request, company_id: str) -> Response:
         row = await _require(page, company_id)
         context = await _context(page, row.id)
     profile, custom = attributes(row.attributes)
-    return page.show("company.html", row=row, profile=profile + custom, **context)
+    saved = request.query_params.get("saved", "")
+    return page.show("company.html", row=row, saved=saved, profile=profile + custom, **context)
 
 
 async def _require(page: Visit, company_id: str) -> Any:

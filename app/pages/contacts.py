@@ -15,7 +15,7 @@ from app.errors import NotFound
 from app.pages import queries_contacts as queries
 from app.pages import queries_conversation, queries_conversations, queries_figures
 from app.pages.access import CurrentActor, viewer
-from app.pages.facts import sourced, texts
+from app.pages.facts import sourced, sourced_heads, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_listing
@@ -61,6 +61,8 @@ async def contact(request: Request, actor: CurrentActor, contact_id: str) -> Res
         as_of=clock.from_ms(row.observed_ms) if row.observed_ms else None,
         may_erase=actor.may(Role.ADMIN),
         refreshed="refreshed" in request.query_params,
+        saved=request.query_params.get("saved", ""),
+        heads=sourced_heads(row),
         name=contact_name(row.name, row.email, row.phone),
         profile=profile,
         custom=custom,

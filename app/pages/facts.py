@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +88,23 @@ def _sourced(key: str, value: Any, sources: Any) -> Sourced:
         return Sourced(name, shown)
     word = _text(told.get("source"))
     return Sourced(name, shown, SOURCES.get(word, word), _moment(told.get("at")))
+
+
+def sourced_heads(row: Any) -> list[Sourced]:
+    """Of what stands in the head of a contact, what something else than Crisp wrote (SPEC V1)."""
+    heads = {
+        "Name": row.name,
+        "Main address": row.email,
+        "Phone": row.phone,
+        "Owner": row.owner_name,
+    }
+    targets = dict(zip(heads, ("name", "email", "phone", "owner"), strict=True))
+    sources = {f"attributes.{target}": told for target, told in row.field_sources.items()}
+    return [
+        replace(_sourced(targets[label], value, sources), name=label)
+        for label, value in heads.items()
+        if targets[label] in row.field_sources
+    ]
 
 
 def _moment(text: Any) -> datetime | None:
