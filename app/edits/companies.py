@@ -42,6 +42,7 @@ LABELS: Mapping[str, str] = {
 }
 ATTRIBUTE = "attributes."
 MOST_ALIASES = 200
+LONGEST_NAME = 300
 
 
 class Taken(Conflict):
@@ -100,7 +101,7 @@ async def make_company(
     """Its id. `told`: the texts of the form. Raises Invalid, Taken; then nothing is written."""
     actor.require(Role.MEMBER)
     await lock_website(connection, website_id)
-    written = {field: text for field, raw in told.items() if (text := tidy(raw))}
+    written = {f: text for f, raw in told.items() if (text := tidy(raw)) and _is_known(f)}
     if "name" not in written and "domain" not in written:
         raise Invalid({"name": "A company needs a name or a domain."})
     fields = _fields(written, {})
@@ -146,7 +147,7 @@ async def edit_company(
         **told,
         **{f: Change(text, told[f].was if f in told else None) for f, text in crisp.items()},
     }
-    written = decide(now, told, LABELS)
+    written = {f: text for f, text in decide(now, told, LABELS).items() if _is_known(f)}
     if not written:
         return []
     if "name" in written and not written["name"]:
@@ -175,7 +176,8 @@ async def _edit(
     name, domain = fields.get("name", row.name), fields.get("domain", row.domain)
     before = set(company.aliases)
     kept = [one for one in company.aliases if f"{one[0]}s" not in written]
-    wanted = _wanted_aliases(written, name, domain, [*_aliases_of(row.name, row.domain), *kept])
+    former = [*_aliases_of(row.name, row.domain), *kept]
+    wanted = _wanted_aliases(written, name, domain, former, before)
     new = [alias for alias in wanted if alias not in before]
     added = await _free(connection, website_id, row.id, {"name": name, "domain": domain}, new)
     owner = None
@@ -189,6 +191,10 @@ async def _edit(
         added_aliases=tuple(alias for alias in added if alias not in company.merged),
         lost_aliases=tuple(sorted(before - set(wanted))),
     )
+
+
+def _is_known(field: str) -> bool:
+    return field in LABELS or field.startswith(ATTRIBUTE)
 
 
 def require_live(row: StoredRow, noun: str) -> None:
@@ -239,12 +245,20 @@ def _aliases_of(name: str | None, domain: str | None) -> list[Alias]:
 
 
 def _wanted_aliases(
-    texts: Mapping[str, str], name: str | None, domain: str | None, former: Sequence[Alias]
+    texts: Mapping[str, str],
+    name: str | None,
+    domain: str | None,
+    former: Sequence[Alias],
+    before: Collection[Alias] = (),
 ) -> list[Alias]:
-    """Those of its name and domain, the ones it had, so that profiles still find it, and the others."""
+    """Those of its name and domain, `former` ones, so that profiles still find it, and those in `texts`."""
     wanted = dict.fromkeys([*_aliases_of(name, domain), *former])
     for line in lists.split(texts.get("names", ""), "\n"):
-        wanted[("name", normal_company_name(line))] = None
+        if len(line) > LONGEST_NAME:
+            raise Invalid({"names": f"Other names: at most {LONGEST_NAME} characters each."})
+        # A long one that is known already ends in a hash, and is not made normal a second time.
+        known = ("name", line) in before
+        wanted[("name", line if known else normal_company_name(line))] = None
     for line in lists.split(texts.get("domains", ""), "\n, "):
         found = normal_domain(line)
         if found is None or "." not in found:

@@ -11,7 +11,7 @@ from app.accounts.actors import Actor, Role
 from app.accounts.audit import audit
 from app.db.base import new_id
 from app.edits.companies import require_live
-from app.edits.contact_form import label_of, texts_of
+from app.edits.contact_form import ATTRIBUTE, label_of, texts_of
 from app.edits.contact_rows import follows, load_subject, nobody, ways_of
 from app.edits.contact_words import Told, edit_of
 from app.edits.memberships import Joining
@@ -35,11 +35,12 @@ async def make_contact(
     """
     actor.require(Role.MEMBER)
     await lock_website(connection, website_id)
-    written = {field: text for field, raw in texts.items() if (text := tidy(raw))}
-    if not {"name", "emails", "phone"} & set(written):
-        raise Invalid({"name": "A contact needs a name, an e-mail address or a phone number."})
     subject = nobody(new_id())
     ways = await ways_of(connection, website_id)
+    filled = {field: text for field, raw in texts.items() if (text := tidy(raw))}
+    written = _of_the_form(filled, texts_of(subject, ways))
+    if not {"name", "emails", "phone"} & set(written):
+        raise Invalid({"name": "A contact needs a name, an e-mail address or a phone number."})
     told = Told(written, joins)
     edit = await edit_of(connection, website_id, subject, told, ways, actor)
     await ingest_edits(connection, website_id, [edit])
@@ -72,7 +73,8 @@ async def edit_contact(
     crisp = {field: value for field, value in follows(subject).items() if field in follow}
     back = {f: Change(AS_IN_CRISP, told[f].was if f in told else None) for f in crisp}
     wanted = {**told, **back}
-    written = decide(now, wanted, {field: label_of(field) for field in wanted})
+    changed = decide(now, wanted, {field: label_of(field) for field in wanted})
+    written = _of_the_form(changed, now)
     if not written and not joins:
         return []
     new = Told({f: text for f, text in written.items() if f not in crisp}, joins, crisp)
@@ -85,6 +87,11 @@ async def edit_contact(
         after={**written, **_joined(joins)},
     )  # fmt: skip
     return [*sorted(written), *(["companies"] if joins else [])]
+
+
+def _of_the_form(texts: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Without what no contact has, and what went meanwhile, as a membership that somebody took away."""
+    return {f: text for f, text in texts.items() if f in now or f.startswith(ATTRIBUTE)}
 
 
 def _joined(joins: Sequence[Joining]) -> dict[str, Any]:

@@ -148,7 +148,10 @@ async def _made(connection: AsyncConnection, website_id: str, join: Joining, act
     texts = {"name": join.name, "domain": join.domain}
     if not join.domain and (domain := _domain_in(join.name)):
         texts = {"domain": domain}
-    return await make_company(connection, website_id, texts, actor)
+    try:
+        return await make_company(connection, website_id, texts, actor)
+    except Invalid as invalid:
+        raise Invalid({"joins": f"{join.named[:60]}: {invalid.message}"}) from None
 
 
 def _domain_in(name: str) -> str | None:

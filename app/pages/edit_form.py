@@ -15,7 +15,7 @@ from starlette.datastructures import FormData
 
 from app.edits.companies import Taken
 from app.edits.memberships import Joining
-from app.edits.three_way import Change, Clashing, Invalid
+from app.edits.three_way import Change, Clashing, Invalid, tidy
 from app.errors import Refused
 
 NEW_ATTRIBUTES = 3
@@ -47,7 +47,7 @@ class Typed:
 
     @property
     def joinings(self) -> list[Joining]:
-        lines = (" ".join(line.split()) for line in self.joins.splitlines())
+        lines = (" ".join(line.split()) for line in tidy(self.joins).splitlines())
         return [Joining(line, since=self.joins_since) for line in lines if line]
 
 
@@ -123,10 +123,14 @@ class Fields:
         now = self.stored.get(name, "")
         # What somebody else changed meanwhile is now what the form has shown.
         was = now if name in self.trouble.now else self.typed.seen.get(name, now)
+        text = self.typed.texts.get(name, now)
+        if choices and text not in dict(choices):
+            # A list without what is chosen would send back its first one.
+            choices = [*choices, (text, f"{text} (no choice any more)")]
         return Shown(
             name,
             label,
-            escape(self.typed.texts.get(name, now)),
+            escape(text),
             escape(was),
             long=name in LONG,
             crisp=str(self.crisp[name])

@@ -5,12 +5,24 @@ from html import unescape
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from app.accounts.actors import Role
-from app.companies.tables import companies
-from app.contacts.tables import contacts
-from tests.edits.by_hand import contact, edited, made, made_company, the_company, with_team
+from app.companies.tables import companies, company_aliases
+from app.contacts.attributes import Attribute, define_attributes
+from app.contacts.tables import contacts, custom_attributes
+from app.edits.companies import Company, load_company, texts_of
+from app.edits.three_way import Invalid
+from tests.edits.by_hand import (
+    audited,
+    contact,
+    edited,
+    edited_company,
+    made,
+    made_company,
+    the_company,
+    with_team,
+)
 from tests.edits.test_edit_pages import browser
 from tests.fixtures.people import log_in_as
 from tests.ingesting import Site, connected, person, talk
@@ -98,6 +110,7 @@ async def test_what_is_wrong_is_told_at_its_field_and_what_was_typed_stays(
         assert "Nothing was saved" in wrong.text
         assert 'value="A&#34;&lt;i&gt;"' in wrong.text
         assert wrong.text.count('class="field-wrong"') == 2
+        assert wrong.text.count(" autofocus") == 1
         assert await site.rows(select(contacts)) == []
         await made(site, name="Eve", emails="eve@acme.example")
         taken = await web.post(
@@ -187,3 +200,76 @@ async def test_a_viewer_makes_and_changes_nothing(database_url: str, folder: str
         assert (
             await web.post(f"/{folder}/none-such/edit", data={"f.name": "B"})
         ).status_code == 404
+
+
+async def defined(site: Site, *attributes: Attribute) -> None:
+    async with site.db.write() as connection:
+        await define_attributes(connection, site.id, attributes, "test")
+
+
+async def test_a_value_that_is_no_choice_any_more_is_not_lost_by_saving(database_url: str) -> None:
+    async with connected(database_url) as site, browser(site) as web:
+        own = await made(
+            site, name="Ann", **{"attributes.tier": "bronze", "attributes.on": "maybe"}
+        )
+        await site.execute(delete(custom_attributes))
+        await defined(
+            site, Attribute("tier", "choice", ("gold", "silver")), Attribute("on", "yes_no")
+        )
+        (await log_in_as(site.db, Role.MEMBER, [site.id])).give(web)
+        form = form_of(await web.get(f"/contacts/{own}/edit"))
+        assert (form["f.attributes.tier"], form["f.attributes.on"]) == ("bronze", "maybe")
+        await web.post(f"/contacts/{own}/edit", data=form | {"f.city": "Rome"})
+        attributes = (await contact(site, own)).attributes
+        assert attributes == {"tier": "bronze", "on": "maybe", "city": "Rome"}
+
+
+@pytest.mark.parametrize("joined", ["x" * 301, "\0", "a\0b", "x" * 400 + ".example"])
+async def test_a_company_that_cannot_be_is_told_where_it_was_typed(
+    database_url: str, joined: str
+) -> None:
+    async with connected(database_url) as site, browser(site) as web:
+        (await log_in_as(site.db, Role.MEMBER, [site.id])).give(web)
+        form = form_of(await web.get("/contacts/new")) | {"f.name": "Ann", "joins": joined}
+        answer = await web.post("/contacts/new", data=form)
+        if "\0" in joined:
+            assert answer.status_code == 200
+            return
+        assert answer.status_code == 422
+        assert answer.text.count('class="field-wrong"') == 1
+        assert 'id="wrong-joins"' in answer.text
+        assert 'aria-describedby="wrong-joins"' in answer.text
+        assert await site.rows(select(contacts)) == []
+        assert await site.rows(select(companies)) == []
+
+
+async def test_long_names_of_a_company_are_refused_and_old_ones_kept(database_url: str) -> None:
+    async with connected(database_url) as site:
+        long = "Acme " * 120
+        await site.take(person("ann", company={"name": long, "domain": "acme.example"}))
+        own = (await site.rows(select(companies.c.id)))[0].id
+        await edited_company(site, own, name="Acme")
+        before = await site.rows(select(company_aliases.c.value))
+        names = texts_of(await loaded(site, own))["names"]
+        await edited_company(site, own, names=f"{names}\nAcme Ltd")
+        after = await site.rows(select(company_aliases.c.value))
+        assert {*before, ("acme ltd",)} == set(after)
+        with pytest.raises(Invalid, match="300 characters"):
+            await edited_company(site, own, names=f"{names}\n{'y' * 301}")
+
+
+async def loaded(site: Site, company_id: str) -> Company:
+    async with site.db.read() as connection:
+        return await load_company(connection, site.id, company_id)
+
+
+async def test_only_fields_of_the_form_are_written_and_audited(database_url: str) -> None:
+    async with connected(database_url) as site, browser(site) as web:
+        own, acme = await made(site, name="Ann"), await made_company(site, name="Acme")
+        (await log_in_as(site.db, Role.MEMBER, [site.id])).give(web)
+        for path in (f"/contacts/{own}/edit", f"/companies/{acme}/edit"):
+            form = form_of(await web.get(path))
+            done = await web.post(path, data=form | {"f.id": "x", "f.membership.none.gone": "yes"})
+            assert "Saved." in done.text
+        assert await audited(site, "contact.edited") == []
+        assert await audited(site, "company.edited") == []
