@@ -111,7 +111,7 @@ async def _show(page: Visit, subject: Subject | None, typed: Typed, trouble: Tro
         profile=[make_field(name, LABELS[name]) for name in PROFILE],
         custom=_custom(make_field, there, ways),
         memberships=_memberships(make_field, there),
-        main_company=make_field("main_company", LABELS["main_company"]),
+        main_company=make_field("main_company", LABELS["main_company"], _open_companies(there)),
         merged=sorted(there.merged),
         typed=typed,
         trouble=trouble,
@@ -130,6 +130,10 @@ def _custom(make_field: Fields, subject: Subject, ways: Ways) -> list[Any]:
             choices = [("", "–"), ("yes", "yes"), ("no", "no")]
         found.append(make_field(f"{ATTRIBUTE}{key}", attribute_name(key), choices))
     return found
+
+
+def _open_companies(subject: Subject) -> list[tuple[str, str]]:
+    return [(one.company_id, one.name) for one in subject.memberships if one.until is None]
 
 
 def _memberships(make_field: Fields, subject: Subject) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from starlette.datastructures import FormData
 
 from app.edits.companies import Taken
 from app.edits.memberships import Joining
-from app.edits.three_way import Change, Clashing, Invalid, tidy
+from app.edits.three_way import Change, Clash, Clashing, Invalid, tidy
 from app.errors import Refused
 
 NEW_ATTRIBUTES = 3
@@ -24,11 +24,14 @@ LONG = frozenset({"emails", "segments", "names", "domains", "attributes.descript
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What came back: texts by field, what the form had shown, fields that follow Crisp again."""
+    """What came back: texts by field, what the form had shown, fields that follow Crisp again, and fields
+    where what somebody else wrote meanwhile is to stay.
+    """
 
     texts: dict[str, str] = field(default_factory=dict)
     seen: dict[str, str] = field(default_factory=dict)
     follow: tuple[str, ...] = ()
+    theirs: tuple[str, ...] = ()
     joins: str = ""
     joins_since: str = ""
     new: tuple[tuple[str, str], ...] = ()
@@ -43,7 +46,11 @@ class Typed:
 
     @property
     def changes(self) -> dict[str, Change]:
-        return {name: Change(text, self.seen.get(name, "")) for name, text in self.told.items()}
+        return {
+            name: Change(text, self.seen.get(name, ""))
+            for name, text in self.told.items()
+            if name not in self.theirs
+        }
 
     @property
     def joinings(self) -> list[Joining]:
@@ -61,6 +68,7 @@ def typed_in(form: FormData) -> Typed:
         {name[2:]: text for name, text in texts.items() if name.startswith("f.")},
         {name[4:]: text for name, text in texts.items() if name.startswith("was.")},
         tuple(str(value) for value in form.getlist("follow")),
+        tuple(str(value) for value in form.getlist("theirs")),
         texts.get("joins", ""),
         texts.get("joins_since", ""),
         tuple(new),
@@ -71,7 +79,8 @@ def typed_in(form: FormData) -> Typed:
 class Shown:
     """One field. `raw` and `was` are escaped as they are: what is cleaned for reading would come back changed.
 
-    `crisp`: what Crisp says otherwise, where a person's word stands; `now`: what somebody else wrote meanwhile.
+    `crisp`: what Crisp says otherwise, where a person's word stands; `clash`: what it said when the form
+    was opened, and what somebody else wrote meanwhile, as words.
     """
 
     name: str
@@ -80,7 +89,7 @@ class Shown:
     was: Markup
     long: bool = False
     crisp: str | None = None
-    now: str | None = None
+    clash: tuple[str, str] | None = None
     wrong: str = ""
     choices: Sequence[tuple[str, str]] = ()
 
@@ -92,7 +101,7 @@ class Trouble:
     sentence: str = ""
     status: int = 200
     wrong: Mapping[str, str] = field(default_factory=dict)
-    now: Mapping[str, str] = field(default_factory=dict)
+    clashes: Mapping[str, Clash] = field(default_factory=dict)
     holder: str = ""
     """The path of the page of whose it is."""
 
@@ -103,7 +112,7 @@ def trouble_of(error: Refused) -> Trouble:
         told.sentence = "Nothing was saved: see what is marked below."
         told.wrong = error.wrong
     elif isinstance(error, Clashing):
-        told.now = {clash.field: clash.now for clash in error.clashes}
+        told.clashes = {clash.field: clash for clash in error.clashes}
     elif isinstance(error, Taken):
         folder = "contacts" if error.kind == "contact" else "companies"
         told.holder = f"/{folder}/{error.holder}"
@@ -122,9 +131,11 @@ class Fields:
     def __call__(self, name: str, label: str, choices: Sequence[tuple[str, str]] = ()) -> Shown:
         now = self.stored.get(name, "")
         # What somebody else changed meanwhile is now what the form has shown.
-        was = now if name in self.trouble.now else self.typed.seen.get(name, now)
+        clash = self.trouble.clashes.get(name)
+        was = now if clash else self.typed.seen.get(name, now)
         text = self.typed.texts.get(name, now)
-        if choices and text not in dict(choices):
+        words = {"": "nothing", **dict(choices)}
+        if choices and text not in words:
             # A list without what is chosen would send back its first one.
             choices = [*choices, (text, f"{text} (no choice any more)")]
         return Shown(
@@ -136,7 +147,9 @@ class Fields:
             crisp=str(self.crisp[name])
             if self.crisp.get(name) is not None
             else ("nothing" if name in self.crisp else None),
-            now=self.trouble.now.get(name),
+            clash=(words.get(clash.was, clash.was), words.get(clash.now, clash.now))
+            if clash
+            else None,
             wrong=self.trouble.wrong.get(name, ""),
             choices=choices,
         )

@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from app.companies.tables import companies, company_aliases
 from app.contacts.attributes import Attribute, define_attributes
 from app.contacts.tables import contacts, custom_attributes
 from app.edits.companies import Company, load_company, texts_of
+from app.edits.memberships import Joining
 from app.edits.three_way import Invalid
 from tests.edits.by_hand import (
     audited,
@@ -149,6 +151,49 @@ async def test_of_two_who_edit_at_once_the_second_sees_both_values(database_url:
 
 
 # SPEC D7
+async def test_who_looks_after_it_clashes_by_name_and_theirs_can_be_taken(
+    database_url: str,
+) -> None:
+    async with connected(database_url) as site, browser(site) as web:
+        await with_team(site)
+        own = await made(site, [Joining("Acme"), Joining("Bees")], name="Ann", city="Rome")
+        acme = await made_company(site, name="Zoo", owner="op-1")
+        (await log_in_as(site.db, Role.MEMBER, [site.id])).give(web)
+        form = form_of(await web.get(f"/contacts/{own}/edit"))
+        bees = (await site.rows(select(companies.c.id).where(companies.c.name == "Bees")))[0].id
+        await edited(site, own, owner="op-1", city="Oslo", main_company=bees)
+        clash = await web.post(
+            f"/contacts/{own}/edit",
+            data=form
+            | {
+                "f.owner": "op-2",
+                "f.city": "Paris",
+                "f.phone": "+34651234567",
+                "f.main_company": "",
+            },
+        )
+        assert clash.status_code == 409
+        told = re.findall(r'<p class="field-wrong clash">.*?</p>', clash.text, re.DOTALL)
+        words = [" ".join(re.sub(r"<[^>]+>", " ", unescape(one)).split()) for one in told]
+        assert [one.partition(" Above")[0] for one in words] == [
+            "Was nobody , somebody else wrote Nora .", "Was Acme , somebody else wrote Bees .",
+            "Was Rome , somebody else wrote Oslo .",
+        ]  # fmt: skip
+        data = form_of(clash) | {"theirs": ["owner", "main_company"]}
+        assert data["f.owner"] == "op-2"
+        await web.post(f"/contacts/{own}/edit", data=data)
+        row = await contact(site, own)
+        assert (row.owner_name, row.attributes["company_name"]) == ("Nora", "Bees")
+        assert (row.attributes["city"], row.phone) == ("Paris", "+34651234567")
+        form = form_of(await web.get(f"/companies/{acme}/edit"))
+        await edited_company(site, acme, owner="op-2")
+        clash = await web.post(f"/companies/{acme}/edit", data=form | {"f.owner": ""})
+        assert clash.status_code == 409
+        assert "<bdi>Nora</bdi>" in clash.text
+        assert "<bdi>Omar</bdi>" in clash.text
+
+
+# SPEC D7
 async def test_crisp_is_followed_again_by_a_box(database_url: str) -> None:
     async with connected(database_url) as site, browser(site) as web:
         await site.take(person("ann", email="ann@acme.example", person={"nickname": "Ann"},
@@ -209,9 +254,8 @@ async def defined(site: Site, *attributes: Attribute) -> None:
 
 async def test_a_value_that_is_no_choice_any_more_is_not_lost_by_saving(database_url: str) -> None:
     async with connected(database_url) as site, browser(site) as web:
-        own = await made(
-            site, name="Ann", **{"attributes.tier": "bronze", "attributes.on": "maybe"}
-        )
+        before: Any = {"attributes.tier": "bronze", "attributes.on": "maybe"}
+        own = await made(site, name="Ann", **before)
         await site.execute(delete(custom_attributes))
         await defined(
             site, Attribute("tier", "choice", ("gold", "silver")), Attribute("on", "yes_no")
