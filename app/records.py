@@ -157,8 +157,8 @@ Owner = tuple[str | None, str | None]
 class MembershipEdit:
     """A company of a contact since when and until when, as a person tells it.
 
-    Without `membership_id` it is new. `since` None: as old as the contact. Conversations before it belong
-    to the company too, unless it `limits` them (SPEC M3).
+    Without `membership_id` it is new. `since` None: as old as the contact. Earlier conversations belong to
+    the company too, unless it `limits` them (SPEC M3).
     """
 
     company_id: str
@@ -172,12 +172,12 @@ class MembershipEdit:
 class ContactEdit:
     """What a file, a person or a program says of one contact, beside what Crisp says (SPEC D7).
 
-    Keys of `fields` are columns of a contact or `attributes.<key>`; None empties. `sources` tells for
-    the same keys who wrote them (app/sources.py), None for nobody. With `made_by` the contact
-    is new, and `email` its address. `segment_sources`, when given, are all its segments and their owners.
-    `company` is one that it joins, or only describes when not `joins`; `closed`, `reopened` and `dropped` are ids of its memberships.
-    `added_addresses` as they were written, `lost_addresses` in normal form; `owner` is the id and name of
-    somebody of the team, (None, None) for nobody, None leaves it. `source` names who tells it.
+    Keys of `fields` are columns of a contact or `attributes.<key>`; None empties. `sources` tells for the
+    same keys who wrote them (app/sources.py), None for nobody. With `made_by` the contact is new, and `email`
+    its address. `segment_sources`, when given, are all its segments and their owners. `company` is one that it
+    joins, or only describes when not `joins`; `closed`, `reopened` and `dropped` are ids of its memberships.
+    `added_addresses` as written, `lost_addresses` in normal form; `owner` is the id and name of somebody of
+    the team, (None, None) for nobody, None leaves it. `source` names who tells it.
     """
 
     contact_id: str
@@ -201,10 +201,7 @@ class ContactEdit:
 
 @dataclass(frozen=True, slots=True)
 class CompanyEdit:
-    """What a person or a program says of one company; `fields` and `sources` as of a ContactEdit.
-
-    `made`: it is new. Aliases are (kind, value), in normal form.
-    """
+    """What a person or a program says of one company, as a ContactEdit; aliases are (kind, normal value)."""
 
     company_id: str
     fields: Fields = field(default_factory=dict)
