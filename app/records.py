@@ -9,7 +9,7 @@ import hashlib
 import re
 import unicodedata
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -290,14 +290,6 @@ def normal_company_name(name: str) -> str:
     if len(folded) <= _MAX_NAME:
         return folded
     return folded[:_MAX_NAME] + hashlib.sha256(folded.encode()).hexdigest()[:16]
-
-
-def without_field(record: ConversationRecord, name: str) -> ConversationRecord:
-    """The record with one field told as empty, in its raw JSON too; itself when it does not tell the field."""
-    if name not in record.fields and name not in record.raw:
-        return record
-    raw = {key: value for key, value in record.raw.items() if key != name}
-    return replace(record, fields={**record.fields, name: None}, raw=raw)
 
 
 def fold_for_search(*parts: str | None) -> str:

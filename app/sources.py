@@ -13,7 +13,7 @@ from typing import Any
 
 FieldSources = dict[str, dict[str, Any]]
 INFERRED = "inferred"
-"""A name made from the address: it gives way to every other name (SPEC I4)."""
+"""A name made from the address or a conversation: it gives way to every other name (SPEC I4)."""
 BY_HAND = "manual"
 WITHOUT_CRISPS_ADDRESS = "crisp_address"
 """Who said that the address in Crisp's profile is none of this contact's; until Crisp names another one."""

@@ -6,6 +6,7 @@ Counts, figures and audits go on with what stays. What is gone is not written ag
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, null, or_, select, update
@@ -15,7 +16,7 @@ from app import clock
 from app.conversations.tables import conversations, messages
 from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows
-from app.records import ConversationRecord, without_field
+from app.records import ConversationRecord
 
 EVENT = "event"
 """Its words are Crisp's: which state, which operator. The figures are made from them."""
@@ -36,7 +37,10 @@ def without_excerpt(record: ConversationRecord, texts_since: datetime | None) ->
     moment = clock.from_ms(record.version.crisp_ms)
     if texts_since is None or moment is None or moment >= texts_since:
         return record
-    return without_field(record, "last_message")
+    if "last_message" not in record.fields and "last_message" not in record.raw:
+        return record
+    raw = {name: value for name, value in record.raw.items() if name != "last_message"}
+    return replace(record, fields={**record.fields, "last_message": None}, raw=raw)
 
 
 async def find_old_threads(

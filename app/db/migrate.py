@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from app.db.session import make_folder, normal_url, sqlite_file
 from app.errors import DatabaseAway, DatabaseTooNew, Refused
 
-HEAD = "0023"
+HEAD = "0024"
 """The newest revision in alembic/versions; a test compares the two."""
 
 _ROOT = Path(__file__).resolve().parents[2]

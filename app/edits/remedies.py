@@ -31,7 +31,7 @@ from app.errors import Conflict, Refused
 from app.ingest import ingest_edits
 from app.matching.link import relink
 from app.records import ContactEdit
-from app.sources import source
+from app.sources import INFERRED, source
 from app.websites.rules import lock_website
 
 ROW_KEY = ("website_id", "remedy_id", "what", "key")
@@ -97,7 +97,8 @@ async def _create(
     connection: AsyncConnection, website_id: str, effect: Effect, actor: Actor
 ) -> list[Row]:
     made_by: Any = "api" if actor.kind == "token" else "manual"
-    told = source(made_by, clock.now(), actor.name)
+    # Of the conversation, and nobody's own word: Crisp's profile may change it.
+    told = source(INFERRED, clock.now(), actor.name)
     edits = [
         ContactEdit(
             contact_id=new_id(),
