@@ -33,6 +33,7 @@ from tests.hooking import hook, row_of
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 OTHER_KEY = "another-0123456789-abcdefghijklmnopqrst"
+OTHER_PLUGIN = "c64f3595-adee-425a-8d3a-89d47f7ed6bb"
 OLD = timedelta(days=3)
 
 
@@ -74,6 +75,13 @@ async def set_website(crisp: Crispsync, **values: Any) -> None:
         )
 
 
+async def ahead_of_crisp(crisp: Crispsync, ms: int) -> None:
+    async with crisp.db.write() as connection:
+        await connection.execute(
+            update(working_processes).values(ahead_of_crisp_ms=ms, ahead_of_database_ms=0)
+        )
+
+
 async def test_a_website_that_is_in_order_has_no_finding_and_each_cause_its_own(
     database_url: str,
 ) -> None:
@@ -108,6 +116,12 @@ async def test_a_website_that_is_in_order_has_no_finding_and_each_cause_its_own(
             )
         assert await causes(crisp) == {"clock_off"}
         await works(crisp)
+        await ahead_of_crisp(crisp, 59_000)
+        assert await causes(crisp) == set()
+        await ahead_of_crisp(crisp, 61_000)
+        assert await causes(crisp) == {"clock_off"}
+        await works(crisp)
+        assert await causes(crisp, crisp_plugin_id=OTHER_PLUGIN) == {"credential_rejected"}
 
         refusals = Refusals(crisp.db)
         refusals.count("signature_wrong")
@@ -135,6 +149,24 @@ async def test_a_website_that_is_in_order_has_no_finding_and_each_cause_its_own(
         assert await causes(crisp) == {"uninstalled"}
         await disconnect(crisp.db, crisp.website_id)
         assert await causes(crisp) == {"disconnected"}
+
+
+async def test_whose_credential_and_which_clock_is_told(sqlite_url: str) -> None:
+    async with sandbox_and_crispsync(sqlite_url, people=2, conversations=2) as crisp:
+        await works(crisp)
+        await ahead_of_crisp(crisp, -120_000)
+        [clock_off] = await examine(crisp.db, settings_of(crisp))
+        assert (clock_off.cause, clock_off.evidence) == (
+            "clock_off",
+            "worker-1 is 120 s behind Crisp's.",
+        )
+        await works(crisp)
+        given = settings_of(crisp, crisp_plugin_id=OTHER_PLUGIN)
+        [another] = await examine(crisp.db, given, live=True)
+        assert another.cause == "credential_rejected"
+        assert another.website_id is None
+        for plugin_id in (OTHER_PLUGIN, crisp.world.plugin_id):
+            assert plugin_id in another.evidence
 
 
 async def test_quota_used_up(database_url: str) -> None:
