@@ -149,7 +149,9 @@ async def test_a_foreign_name_is_refused(db: Database, client: httpx.AsyncClient
         assert (await client.get("/contacts", headers={"Host": host})).status_code == 200
 
 
-async def test_headers_are_on_every_answer(db: Database, client: httpx.AsyncClient) -> None:
+async def test_case_092_headers_are_on_every_answer(
+    db: Database, client: httpx.AsyncClient
+) -> None:
     await put(db, small_world())
     for path in ("/", "/nowhere", "/static/style.css", "/contacts/none", "/syncs/run/events"):
         headers = (await client.get(path)).headers
