@@ -1,8 +1,10 @@
 """Logs hold ids, counts and states; never text, addresses or tokens."""
 
+import ast
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +18,8 @@ from app.settings import Settings
 from app.sync.runs import request_run
 from app.sync.worker import Worker
 from app.websites.connect import Installed, save_connected
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +42,27 @@ def test_case_099_fields_outside_the_list_are_dropped(capsys: pytest.CaptureFixt
     assert line["run_id"] == "r1"
     assert "4471" not in str(line)
     assert "ann@" not in str(line)
+
+
+def calls_of_log() -> Iterator[tuple[str, ast.Call]]:
+    for path in (path for folder in ("app", "workers") for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            of = node.func if isinstance(node, ast.Call) else None
+            if isinstance(of, ast.Attribute) and isinstance(of.value, ast.Name):
+                assert isinstance(node, ast.Call)
+                if of.value.id == "log":
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def test_case_099_every_field_that_is_logged_is_on_the_list() -> None:
+    """A field that is dropped in silence is a line that does not say what its writer meant."""
+    found = list(calls_of_log())
+    assert len(found) > 40
+    for where, call in found:
+        named = {keyword.arg for keyword in call.keywords}
+        assert None not in named, f"{where}: name the fields one by one instead of **"
+        unknown = named - ALLOWED
+        assert not unknown, f"{where}: {unknown} would be dropped; see ALLOWED in app/logs.py"
 
 
 async def test_case_099_addresses_of_requests_are_not_logged(

@@ -77,8 +77,7 @@ class ImportWorker:
 
     def _log(self, event: str, held: Work) -> None:
         if not self.quiet:
-            told = {"run_id": held.row_id, "website_id": held.website_id}
-            log.info(event, **told, state=held.row.state)
+            log.info(event, run_id=held.row_id, website_id=held.website_id, state=held.row.state)
 
     async def _wait(self) -> None:
         waits = {

@@ -107,7 +107,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    log.error("page.failed", path=request.url.path, error=type(error).__name__)
+    # Its address holds what somebody typed; the request's own line names the route.
+    log.error("page.failed", error=type(error).__name__)
     if not is_page(request):
         return JSONResponse({"title": "A fault in crispsync.", "status": 500}, 500)
     answer = await problem(request, 500, _UNEXPECTED)

@@ -104,10 +104,14 @@ async def _refresh(
         )
         await _put_off(db, table, claimed, AFTER_REFUSAL_MS)
     except (AuthRejected, Permanent) as error:
-        log.warning("refresh.refused", website_id=website_id, id=row_id, error=type(error).__name__)
+        log.warning(
+            "refresh.refused", website_id=website_id, record_id=row_id, error=type(error).__name__
+        )
         await _put_off(db, table, claimed, AFTER_REFUSAL_MS)
     except CrispError as error:
-        log.info("refresh.later", website_id=website_id, id=row_id, error=type(error).__name__)
+        log.info(
+            "refresh.later", website_id=website_id, record_id=row_id, error=type(error).__name__
+        )
         await _put_off(db, table, claimed, AFTER_TROUBLE_MS)
     return True
 

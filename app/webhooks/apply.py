@@ -172,7 +172,7 @@ def _judge(rules: WebsiteRules | None, row: StoredRow, news: News) -> Verdict:
     try:
         told = interpret(row)
     except Unusable as error:
-        log.warning("hook.dead", event_id=row.id, website_id=row.website_id, hook=row.event)
+        log.warning("hook.dead", event_id=row.id, website_id=row.website_id)
         return Verdict(row, "dead", f"It cannot be applied: {error}.")
     if told is None:
         return Verdict(row, "ignored")
