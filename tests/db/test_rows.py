@@ -23,7 +23,7 @@ from app.db.runner_lock import try_runner_lock
 from app.db.session import normal_url, open_database
 from app.db.sqlstate import is_bad_value, is_transient
 from app.db.upsert import Merge, newest_by_key, update_rows, upsert
-from app.errors import DatabaseAway, DatabaseTooNew, Refused
+from app.errors import DatabaseAway, DatabaseTooNew, DiskFull, Refused
 from app.websites.tables import websites
 from tests.ingesting import WEBSITE, connected, moment, person, said, talk
 
@@ -192,7 +192,7 @@ async def test_a_full_disk_stops_the_page_and_sets_no_record_aside(sqlite_url: s
             used = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
             await connection.exec_driver_sql(f"PRAGMA max_page_count = {used}")
         many = [person(f"p{n}", notepad="long " * 500) for n in range(200)]
-        with pytest.raises(OperationalError, match="full"):
+        with pytest.raises(DiskFull, match="full"):
             await site.take(*many)
         assert (await site.contact("first")).id
         async with site.db.engine.connect() as connection:

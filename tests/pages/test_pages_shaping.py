@@ -127,7 +127,7 @@ def test_times_say_the_absolute_too() -> None:
 
 def said(fingerprint: int, minute: float, **given: Any) -> Any:
     plain = {"direction": "inbound", "type": "text", "body": "x", "content": None, "sender_name": None,
-             "automated": False, "origin": "chat", "edited_at": None, "deleted_at": None,
+             "automated": False, "origin": "chat", "edited_at": None, "deleted_at": None, "text_dropped_at": None,
              "sent_at": NOON + timedelta(minutes=minute)}  # fmt: skip
     return SimpleNamespace(fingerprint=fingerprint, **{**plain, **given})
 
