@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,10 +10,7 @@ from fastapi import FastAPI
 from app.db.session import Database
 from app.main import create_app
 from app.settings import get_settings
-from app.sync.worker import Worker
-from workers.feed import FeedWork
-from workers.hooks import HookWork
-from workers.imports import ImportWork
+from workers.works import Works
 
 
 def create() -> FastAPI:
@@ -23,28 +19,17 @@ def create() -> FastAPI:
 
 @asynccontextmanager
 async def working(app: FastAPI, db: Database) -> AsyncIterator[None]:
-    """Run a worker as long as the web app runs, and ring it directly."""
-    worker = Worker(db, get_settings())
+    """Run all works as long as the web app runs, and ring them directly."""
+    works = Works(db, get_settings())
 
     async def ring() -> None:
-        worker.bell.set()
+        works.worker.bell.set()
 
     app.state.ring = ring
-    hooks = HookWork(db, worker)
-    app.state.hook_bell = hooks.applier.bell.set
-    hooks.start()
-    imports = ImportWork(db, get_settings())
-    app.state.import_bell = imports.worker.bell.set
-    imports.start()
-    feed = FeedWork(db, get_settings())
-    feed.start()
-    task = asyncio.create_task(worker.work())
+    app.state.hook_bell = works.hooks.applier.bell.set
+    app.state.import_bell = works.imports.worker.bell.set
+    works.start()
     try:
         yield
     finally:
-        worker.stopping.set()
-        await feed.stop()
-        await imports.stop()
-        await hooks.stop()
-        await task
-        await worker.close()
+        await works.stop()

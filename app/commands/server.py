@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from importlib.util import find_spec
 from typing import Any
@@ -17,7 +18,6 @@ from app.settings import Settings, get_settings
 from app.vault.keys import load_keyring
 
 GRACE_SECONDS = 20
-REDIS_RETRY_SECONDS = 3.0
 
 
 def serve(host: str, port: int) -> None:
@@ -33,6 +33,7 @@ def serve(host: str, port: int) -> None:
         listening = _listen(host, port)
         prepare()
         told = prepare_login(settings, host)
+        _tell_of_redis(settings)
         _serve_on(listening, settings, told)
 
 
@@ -82,7 +83,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def work() -> None:
-    """Until SIGTERM or SIGINT; starts again when Redis was away. Raises Refused without REDIS_URL."""
+    """Until SIGTERM or SIGINT, whatever Redis does. Raises Refused without REDIS_URL."""
     settings = get_settings()
     if settings.redis_url is None:
         raise Refused("REDIS_URL is not set: without Redis the jobs run inside crispsync serve.")
@@ -91,18 +92,28 @@ def work() -> None:
     from arq.utils import import_string
     from redis.exceptions import RedisError
 
-    run, apply_without_redis = map(
-        import_string, ("workers.main.run", "workers.main.apply_without_redis")
+    run, work_without_redis = map(
+        import_string, ("workers.main.run", "workers.main.work_without_redis")
     )
-    # arq ends its worker when Redis goes; nothing is lost, so begin again, and apply hooks meanwhile.
+    _tell_of_redis(settings)
+    # arq ends its worker when Redis goes; nothing is lost, so begin again, and work meanwhile.
     while True:
         try:
             run()
         except (RedisError, OSError) as error:
             click.echo(
-                f"crispsync: Redis is away ({type(error).__name__}); trying again.", err=True
+                f"crispsync: Redis is away ({type(error).__name__}); work goes on without it.",
+                err=True,
             )
-            if not apply_without_redis(REDIS_RETRY_SECONDS):
+            if not work_without_redis():
                 return
         else:
             return
+
+
+def _tell_of_redis(settings: Settings) -> None:
+    """What is wrong with it goes on by itself, and still is for somebody to mend (FAILURES case 85)."""
+    from app.doctor.bell import look_at_bell
+
+    for one in asyncio.run(look_at_bell(settings)):
+        click.echo(f"crispsync: {one.sentence} {one.evidence} {one.remedy}", err=True)

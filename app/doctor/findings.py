@@ -110,6 +110,20 @@ CAUSES: Mapping[str, Cause] = {
         "The disk is nearly full: soon hooks are answered 503 and nothing is stored.",
         "Make room, or give the volume more; everything goes on by itself then.",
     ),
+    "redis_away": Cause(
+        "Redis does not answer.",
+        "Start it, or correct REDIS_URL; work goes on meanwhile, what is asked for begins within seconds.",
+    ),
+    "redis_refuses": Cause(
+        "Redis takes no writes.",
+        "Give it more memory, or point REDIS_URL at the primary; work goes on meanwhile, what is asked "
+        "for begins within seconds.",
+    ),
+    "redis_evicts": Cause(
+        "Redis may drop what waits in it when its memory is full.",
+        "Set its maxmemory-policy to noeviction. Nothing is lost: work stands in the database, and is "
+        "looked for every two seconds.",
+    ),
     "erased_list": Cause(
         "The list of erased people outside the database cannot be written: nobody can be erased.",
         "Give the user of crispsync the right to write it (ERASED_FILE), or make room on its disk.",

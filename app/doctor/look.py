@@ -14,6 +14,7 @@ from app.contacts.outside import find_trouble
 from app.db.base import StoredRow
 from app.db.migrate import HEAD
 from app.db.session import Database
+from app.doctor.bell import look_at_bell
 from app.doctor.disk import look_at_disks
 from app.doctor.findings import Finding
 from app.doctor.websites import look_at_website, unknown_websites
@@ -56,6 +57,7 @@ async def examine(
     found = _of_settings(settings, credential)
     found += await _quota(db, settings)
     found += await asyncio.to_thread(look_at_disks, settings)
+    found += await look_at_bell(settings)
     found += await asyncio.to_thread(_list_of_erased, settings)
     async with db.read() as connection:
         rows = await _websites(connection, website_id)

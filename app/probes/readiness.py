@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.session import Database
 from app.errors import CrispsyncError
+from app.jobs import look_at_redis
 from app.sync.processes import working
 
 PATIENCE = 2.0  # seconds
@@ -33,15 +34,7 @@ async def _redis(url: str | None) -> str:
     """Not needed to serve: it is only the bell (FAILURES cases 22, 85)."""
     if url is None:
         return "not used"
-    from redis.asyncio import Redis
-    from redis.exceptions import RedisError
-
-    client = Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await client.ping()
-    except (RedisError, OSError, TimeoutError) as error:
-        return f"away ({type(error).__name__})"
-    finally:
-        await client.aclose()
-    return READY
+    seen = await look_at_redis(url)
+    if seen.away is not None:
+        return f"away ({seen.away})"
+    return READY if seen.refuses is None else f"takes no writes ({seen.refuses})"

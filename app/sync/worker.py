@@ -1,4 +1,4 @@
-"""Working off runs: claim, execute, again. The same loop in the web process and in an arq job."""
+"""Working off runs: claim, execute, again. The same loop in the web process and in a worker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 4
 LOOK_EVERY = 2.0  # seconds without a bell
-SCHEDULE_EVERY = 20.0
+SCHEDULE_EVERY = 5.0
 
 
 def owner_name() -> str:
@@ -47,7 +47,6 @@ class Worker:
     _credential: Credential | None = None
     _retired: list[CrispClient] = field(default_factory=list)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
-    _working_off: bool = False
 
     async def client(self) -> CrispClient:
         """One with the credential as it is now. Raises Refused when there is none."""
@@ -90,20 +89,9 @@ class Worker:
             await self._stop()
 
     async def work_off(self) -> None:
-        """What waits now, to its end: one arq job.
-
-        Another one meanwhile only rings: jobs that wait for the same runs would fill the worker,
-        until it hears no bell any more.
-        """
-        if self._working_off:
-            self.bell.set()
-            return
-        self._working_off = True
-        try:
-            while await self.start_waiting_runs() or self._running:
-                await self._wait_for_bell()
-        finally:
-            self._working_off = False
+        """What waits now, to its end."""
+        while await self.start_waiting_runs() or self._running:
+            await self._wait_for_bell()
 
     async def start_waiting_runs(self) -> int:
         started = 0
