@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import traceback
 from collections import Counter
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager, nullcontext
@@ -32,6 +33,7 @@ ALLOWED = frozenset(
         "reason",
         "status",
         "port",
+        "logger",
         "exception",
         "request_id",
         "method",
@@ -74,19 +76,68 @@ def configure_logs(*, as_json: bool | None = None) -> None:
     renderer: Any = (
         structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
     )
+    begin: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        tell_where,
+    ]
+    end: list[Any] = [keep_allowed, count_warnings, renderer]
+    _take_over_libraries(begin, end)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            keep_allowed,
-            count_warnings,
-            renderer,
-        ],
+        processors=[*begin, *end],
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _CurrentStderr())),
         cache_logger_on_first_use=True,
     )
+
+
+def _take_over_libraries(begin: list[Any], end: list[Any]) -> None:
+    """What libraries log takes the same way. Of their messages only the template: arguments may be anybody's words."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *begin, _keep_first_line],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *end],
+        use_get_message=False,
+    )
+    handler = logging.StreamHandler(cast("TextIO", _CurrentStderr()))
+    handler.setFormatter(formatter)
+    handler.name = __name__
+    root = logging.getLogger()
+    for other in [one for one in root.handlers if one.name == handler.name]:
+        root.removeHandler(other)
+    root.addHandler(handler)
+
+
+def _keep_first_line(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Asyncio writes the task below it, with what its exception says."""
+    event["event"] = next(iter(str(event["event"]).splitlines()), "")
+    return event
+
+
+def tell_where(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Of an exception where it happened and its classes: what it says may quote a value (FAILURES case 99)."""
+    given = event.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = "\n".join(_where(error, set()))
+    return event
+
+
+def _where(error: BaseException, seen: set[int]) -> list[str]:
+    seen.add(id(error))
+    kind = type(error)
+    lines = [line.rstrip("\n") for line in traceback.format_tb(error.__traceback__)]
+    lines.append(f"{kind.__module__}.{kind.__qualname__}")
+    context = None if error.__suppress_context__ else error.__context__
+    for before in (error.__cause__, context, *getattr(error, "exceptions", ())):
+        if isinstance(before, BaseException) and id(before) not in seen:
+            lines += ["because of", *_where(before, seen)]
+    return lines
 
 
 def keep_allowed(

@@ -1,6 +1,8 @@
 """Logs hold ids, counts and states; never text, addresses or tokens."""
 
 import ast
+import asyncio
+import gc
 import json
 import logging
 from collections.abc import Iterator
@@ -42,6 +44,52 @@ def test_case_099_fields_outside_the_list_are_dropped(capsys: pytest.CaptureFixt
     assert line["run_id"] == "r1"
     assert "4471" not in str(line)
     assert "ann@" not in str(line)
+
+
+SECRET = "my card is 4471-4471"
+
+
+def stumble() -> None:
+    try:
+        int(SECRET)
+    except ValueError as error:
+        raise ExceptionGroup(SECRET, [KeyError(SECRET)]) from error
+
+
+def test_case_099_an_exception_tells_where_and_never_what(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs(as_json=True)
+    try:
+        stumble()
+    except ExceptionGroup:
+        structlog.get_logger().exception("privacy.stumbled")
+        logging.getLogger("arq.worker").exception("%s failed, %s", "hooks", SECRET)
+    told = capsys.readouterr().err
+    assert SECRET not in told.replace("(SECRET)", "")
+    for line in map(json.loads, told.splitlines()):
+        assert line.keys() <= ALLOWED
+        for part in ("test_logs.py", "in stumble", "ExceptionGroup", "builtins.ValueError", "builtins.KeyError"):  # fmt: skip
+            assert part in line["exception"]
+    assert '"logger": "arq.worker"' in told
+
+
+async def test_case_099_a_task_that_failed_unseen_tells_where(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs(as_json=True)
+
+    async def broken() -> None:
+        raise ValueError(SECRET)
+
+    task = asyncio.ensure_future(broken())
+    await asyncio.wait({task})
+    del task
+    gc.collect()
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["event"], line["logger"]) == ("Task exception was never retrieved", "asyncio")
+    assert "builtins.ValueError" in line["exception"]
+    assert SECRET not in str(line)
 
 
 def calls_of_log() -> Iterator[tuple[str, ast.Call]]:

@@ -50,6 +50,7 @@ def _serve_on(listening: socket.socket, settings: Settings, told: list[str]) -> 
         factory,
         factory=True,
         http=_protocol(),
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
