@@ -11,6 +11,7 @@ from hypothesis import settings
 from tests.fixtures import run_folder
 
 pytest_plugins = [
+    "tests.fixtures.logged",
     "tests.fixtures.postgres",
     "tests.fixtures.valkey",
     "tests.fixtures.databases",
