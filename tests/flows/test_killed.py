@@ -92,7 +92,7 @@ def test_terminated_hands_back_at_once(program: Program, database_url: str) -> N
 
 
 def test_interrupted_hands_back_at_once(program: Program, sqlite_url: str) -> None:
-    with sandbox_beside(conversations=400, delay_ms=20) as box:
+    with sandbox_beside(conversations=4000, delay_ms=20) as box:
         env = box.connected(sqlite_url)
         pulling = program.start("sync", "--full", "--wait", env=env)
         until(lambda: stored_conversations(sqlite_url) > 50)
