@@ -15,6 +15,7 @@ from app.db.session import Database, open_database
 from tests.fixtures.people import Carried, log_in_as
 from tests.pages import rows
 from tests.pages.conftest import Stand, pages_app
+from tests.pages.full_world import a_full_thread
 
 RUNNING = {"people_done": 2, "people_total": 2, "threads_done": 10, "threads_total": 40}
 
@@ -27,36 +28,15 @@ class Served:
     admin: Carried
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def a_full_thread() -> rows.Rows:
-    """All kinds of messages, several scripts, and lines that have no place to break."""
-    long_text = "\n".join(f"{n}. a line of a long letter" for n in range(60))
-    picker = {
-        "text": "When?",
-        "choices": [{"label": "Today"}, {"label": "Later", "selected": True}],
-    }
-    cards = {
-        "text": "Plans",
-        "targets": [{"title": "Team", "description": "x" * 90, "actions": []}],
-    }
-    audio = {"url": "https://files.example/a.mp3", "type": "audio/mp3", "duration": 40}
+def wide_ones() -> rows.Rows:
+    """Names that have no place to break."""
     return [
-        rows.message("talk", 10, "M" * 400),
-        rows.message("talk", 11, "مرحبا، لا أستطيع تسجيل الدخول", sender_name="ليلى"),
-        rows.message("talk", 12, long_text),
-        rows.message("talk", 13, "secret", type="note", direction="internal", sender_name="Mira"),
-        rows.message("talk", 14, type="picker", content=picker, direction="outbound"),
-        rows.message("talk", 15, type="carousel", content=cards, direction="outbound"),
-        rows.message("talk", 16, type="audio", content=audio),
-        rows.message("talk", 17, type="hologram", content={"deep": ["y" * 300]}),
-        rows.message("talk", 18, "gone", deleted_at=rows.NOW),
-        rows.message("talk", 19, type="event", direction="internal",
-                     content={"namespace": "state:resolved"}),
         rows.contact("wide", name="W" * 120, email=f"{'w' * 90}@{'v' * 60}.example"),
         rows.company("widest", name="V" * 150, domain=f"{'u' * 60}.example"),
         rows.conversation("wider", contact_id="wide", subject="U" * 200, last_message="T" * 300),
@@ -76,12 +56,12 @@ def hooks() -> rows.Rows:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def served(sqlite_url: str) -> AsyncIterator[Served]:
-    db, stand, port = open_database(sqlite_url), Stand(), _free_port()
+    db, stand, port = open_database(sqlite_url), Stand(), free_port()
     live = rows.run(
         "live", state="running", counts=RUNNING, started_at=rows.ago(minutes=3),
         checkpoint={"stage": "messages"},
     )  # fmt: skip
-    await rows.put(db, [*rows.small_world(), *a_full_thread(), *hooks(), live])
+    await rows.put(db, [*rows.small_world(), *a_full_thread(), *wide_ones(), *hooks(), live])
     admin = await log_in_as(db)
     config = uvicorn.Config(pages_app(db, stand), port=port, log_level="error", lifespan="off")
     server = uvicorn.Server(config)

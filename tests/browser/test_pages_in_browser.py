@@ -17,42 +17,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LETTER = rows.inbox_event("letter")[1]["id"]
 
-GROUP = "reason=unknown_email&domain=nowhere.example"
-UNMATCHED = (
-    "/unmatched", f"/unmatched/group?{GROUP}", f"/unmatched/remedy?kind=create&{GROUP}",
-    f"/unmatched/remedy?kind=tie&{GROUP}", f"/unmatched/remedy?kind=link&{GROUP}",
-    "/unmatched/remedies",
-)  # fmt: skip
-PAGES = (
-    "/", "/contacts", "/contacts/ann", "/contacts/wide", "/companies", "/companies/acme",
-    "/companies/widest", "/conversations", "/conversations/talk", "/conversations/lost",
-    "/conversations/wider", *UNMATCHED, "/syncs", "/syncs/live", "/syncs/run", "/search?q=acme",
-    "/events", "/events?state=all&from=2026-01-01", f"/events/{LETTER}", "/nowhere",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 375, 1440])
-async def test_pages_render_without_errors_and_overflow(
-    browser: Browser, served: Served, width: int, scheme: Any
-) -> None:
-    viewport: Any = {"width": width, "height": 800}
-    context = await browser.new_context(viewport=viewport, color_scheme=scheme)
-    await context.add_cookies(served.admin.cookies(served.url))
-    page = await context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    for path in PAGES:
-        await page.goto(served.url + path)
-        await expect(page.locator("h1")).to_be_visible()
-        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{path} is {wide} px too wide at {width}"
-        ground = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-        assert (ground == "rgb(255, 255, 255)") is (scheme == "light")
-    await context.close()
-    assert [text for text in complaints if "404" not in text] == []
-
 
 async def test_progress_is_live(page: Page, served: Served) -> None:
     await page.goto(f"{served.url}/syncs")

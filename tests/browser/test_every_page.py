@@ -1,0 +1,165 @@
+"""Every page by the app's routes, in a browser: fits, complains of nothing, is accessible, deaf to strangers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from app.accounts.sessions import open_frame_session
+from app.db.session import Database
+from tests.browser.conftest import free_port
+from tests.fixtures.people import Carried, log_in_as
+from tests.pages.every_page import OF_STRANGERS, REFUSED, page_addresses, started, whole_app
+from tests.pages.full_world import put_all, put_world, views_of
+from tests.pages.rows import SITE
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FOLD_ALL, OPEN_ALL = (
+    "() => { document.querySelectorAll('details').forEach(one => { "
+    f"one.open = {opened} && !one.closest('.menu') }}); "
+    "return document.documentElement.scrollWidth - innerWidth }"
+    for opened in ("false", "true")
+)
+GRAVE = {"serious", "critical"}
+AXE = Axe().axe_script
+ALL_RULES: Any = {"resultTypes": ["violations"]}
+CONTRAST: Any = {**ALL_RULES, "runOnly": ["color-contrast"]}
+# The scheme changes nothing but colours, so one of each width is asked everything.
+LOOKS: tuple[Any, ...] = (
+    (375, (("light", ALL_RULES), ("dark", CONTRAST))),
+    (1440, (("dark", ALL_RULES), ("light", CONTRAST))),
+)
+
+
+@dataclass
+class Site:
+    """The whole app behind an address."""
+
+    url: str
+    db: Database
+    admin: Carried
+    frame: str
+    pages: list[str]
+
+    @asynccontextmanager
+    async def context(self, browser: Browser, **given: Any) -> AsyncIterator[BrowserContext]:
+        context = await browser.new_context(**given)
+        await self._log_in(context)
+        yield context
+        await context.close()
+
+    async def tour(self, page: Page) -> AsyncIterator[str]:
+        """Goes to one page after the other, and says its path."""
+        for path in self.pages:
+            if path.startswith(OF_STRANGERS):
+                await page.context.clear_cookies()
+            answer = await page.goto(self.url + path)
+            assert answer is not None
+            assert answer.status < (500 if path in REFUSED else 400), (path, answer.status)
+            yield path
+            if path.startswith(OF_STRANGERS):
+                await self._log_in(page.context)
+
+    async def _log_in(self, context: BrowserContext) -> None:
+        frame: Any = {"name": "crispsync-frame", "value": self.frame, "url": self.url}
+        await context.add_cookies([*self.admin.cookies(self.url), frame])
+
+
+@asynccontextmanager
+async def serving(
+    url: str, folder: Path, *, word: str = "", of_each: int = 2
+) -> AsyncIterator[Site]:
+    app, port = whole_app(url, folder), free_port()
+    async with started(app) as db:
+        await put_world(db, folder, of_each=of_each, word=word)
+        admin = await log_in_as(db)
+        await put_all(db, views_of(admin.user_id, word or "Open ones", 2))
+        async with db.write() as connection:
+            frame = await open_frame_session(connection, SITE)
+        config = uvicorn.Config(app, port=port, log_level="error", lifespan="off")
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server.serve())
+        while not server.started:  # uvicorn has no event to wait for
+            await asyncio.sleep(0.02)
+        yield Site(f"http://127.0.0.1:{port}", db, admin, frame, page_addresses(app))
+        server.should_exit = server.force_exit = True
+        await running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    async with serving(sqlite_url, tmp_path / "uploads") as site:
+        yield site
+
+
+async def test_every_page_fits_and_complains_of_nothing(browser: Browser, site: Site) -> None:
+    found: list[str] = []
+    async with site.context(browser) as context:
+        page = await context.new_page()
+        page.on("pageerror", lambda error: found.append(f"{page.url} {error}"))
+        page.on(
+            "console", lambda m: found.append(f"{page.url} {m.text}") if m.type == "error" else None
+        )
+        async for path in site.tour(page):
+            await expect(page.locator("h1")).to_be_visible()
+            found += await _too_wide(page, path)
+    found = [one for one in found if "status of 40" not in one]
+    assert not found, "\n".join(found)
+
+
+async def _too_wide(page: Page, path: str) -> list[str]:
+    """At each width, in both schemes."""
+    schemes: tuple[Any, Any] = ("light", "dark")
+    found = []
+    for width in (360, 375, 1440):
+        await page.set_viewport_size({"width": width, "height": 800})
+        for state in (FOLD_ALL, OPEN_ALL):
+            wide = await page.evaluate(state)
+            if wide > 0:
+                found.append(f"{path} is {wide} px too wide at {width}")
+    for scheme in schemes:
+        await page.emulate_media(color_scheme=scheme)
+        ground = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        if (ground == "rgb(255, 255, 255)") is not (scheme == "light"):
+            found.append(f"{path} is not {scheme}")
+    return found
+
+
+@pytest.mark.parametrize(("width", "looks"), LOOKS)
+async def test_axe_finds_nothing_grave_on_every_page(
+    browser: Browser, site: Site, width: int, looks: Any
+) -> None:
+    found: list[str] = []
+    viewport: Any = {"width": width, "height": 900}
+    # axe is put into the page as a script, which the pages' own policy would refuse.
+    async with site.context(
+        browser, bypass_csp=True, reduced_motion="reduce", viewport=viewport
+    ) as context:
+        page = await context.new_page()
+        async for path in site.tour(page):
+            await page.evaluate(OPEN_ALL)
+            await page.evaluate(AXE)
+            for scheme, options in looks:
+                await page.emulate_media(color_scheme=scheme)
+                found += [f"{path} {width} {scheme}: {one}" for one in await _grave(page, options)]
+    assert not found, "\n".join(found)
+
+
+async def _grave(page: Page, options: Any) -> list[str]:
+    results = await page.evaluate("options => axe.run(document, options)", options)
+    return [
+        f"{problem['id']} {[node['target'] for node in problem['nodes']][:3]}"
+        for problem in results["violations"]
+        if problem["impact"] in GRAVE
+    ]
