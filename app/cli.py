@@ -10,6 +10,7 @@ import click
 
 from app.commands.account_verbs import keys, token, user
 from app.commands.privacy_verbs import erase, erasures, person
+from app.garbage import search_rarely
 
 Command: TypeAlias = Callable[..., None]
 
@@ -36,6 +37,7 @@ class OneSentence(click.Group):
 @click.version_option(package_name="crispsync")
 def main() -> None:
     """A Crisp website's people, conversations and messages, per contact and per company."""
+    search_rarely()
 
 
 @main.command()

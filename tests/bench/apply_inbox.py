@@ -20,6 +20,7 @@ from app.conversations.tables import messages
 from app.db.base import StoredRow
 from app.db.session import Database, open_database
 from app.db.upsert import insert_for
+from app.garbage import search_rarely
 from app.records import conversation_id
 from app.webhooks.apply import apply_waiting
 from app.webhooks.tables import inbox_events
@@ -68,6 +69,7 @@ async def _upsert(db: Database, row: StoredRow) -> None:
 
 
 async def main() -> None:
+    search_rarely()
     db = open_database(os.environ["DATABASE_URL"])
     async with db.read() as connection:  # connecting is no part of the work
         await connection.execute(select(1))

@@ -21,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from app.contacts.tables import contact_emails, contacts
 from app.db.session import normal_url
+from app.garbage import search_rarely
 from tests.bench.databases import database
 from tests.bench.figures import LONG, tell, verdict
 from tests.fixtures.databases import KINDS
@@ -43,6 +44,7 @@ def lines(many: int) -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_seconds(kind: str, tmp_path: Path) -> None:
+    search_rarely()
     with database(kind, tmp_path) as url:
         loop = _loop(url)
     with database(kind, tmp_path) as url:
