@@ -14,7 +14,7 @@ from app import clock
 from app.companies.groups import landed
 from app.companies.store import Alias, Naming, find_companies, resolve_companies
 from app.companies.tables import companies, company_aliases, contact_companies, domain_ties
-from app.db.base import StoredRow, new_id
+from app.db.base import new_id
 from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows, upsert
 from app.records import CompanyRef, fold_for_search, normal_company_name
@@ -183,33 +183,6 @@ async def _open(
         connection, contact_companies, await landed(connection, website_id, rows), key=_KEY
     )
     return {row["contact_id"]: row["id"] for row in rows}
-
-
-async def open_memberships(
-    connection: AsyncConnection, website_id: str, contact_ids: Sequence[str]
-) -> dict[str, list[StoredRow]]:
-    """By contact, those that have not ended: id, company_id, source, and the company's name."""
-    if not contact_ids:
-        return {}
-    link = contact_companies
-    rows = await connection.execute(
-        select(link.c.contact_id, link.c.id, link.c.company_id, link.c.source, companies.c.name)
-        .join_from(
-            link,
-            companies,
-            (link.c.website_id == companies.c.website_id) & (link.c.company_id == companies.c.id),
-        )
-        .where(
-            link.c.website_id == website_id,
-            link.c.contact_id.in_(contact_ids),
-            link.c.until.is_(None),
-        )
-        .order_by(link.c.since, link.c.id)
-    )
-    found: dict[str, list[StoredRow]] = {}
-    for row in rows:
-        found.setdefault(row.contact_id, []).append(row)
-    return found
 
 
 async def end_memberships(

@@ -37,12 +37,29 @@ async def find_by_key(
     columns: Names,
 ) -> dict[tuple[Any, ...], StoredRow]:
     """`columns` of a website's rows whose columns `key` are one of `keys`, by key; others are missing."""
-    if not keys:
-        return {}
-    statement = _select(connection.dialect.name, table, key, columns)
-    given = [dict(zip(key, one, strict=True)) for one in keys]
-    rows = await connection.execute(statement, {"website": website_id, "keys": dump_json(given)})
+    rows = await find_rows(connection, table, website_id, key, keys, columns)
     return {tuple(row[: len(key)]): row for row in rows}
+
+
+async def find_rows(
+    connection: AsyncConnection,
+    table: Table,
+    website_id: str,
+    names: Names,
+    values: Sequence[Sequence[Any]],
+    columns: Names,
+) -> Sequence[StoredRow]:
+    """`names` and `columns` of all rows of a website whose columns `names` are one of `values`.
+
+    Ask one table at a time: until PostgreSQL has counted new rows it takes tables for empty, joins
+    them the wrong way round, and each batch takes longer than the one before.
+    """
+    if not values:
+        return []
+    statement = _select(connection.dialect.name, table, names, columns)
+    given = [dict(zip(names, one, strict=True)) for one in values]
+    rows = await connection.execute(statement, {"website": website_id, "keys": dump_json(given)})
+    return rows.all()
 
 
 @lru_cache(maxsize=64)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.companies.edited import open_memberships
+from app.companies.tables import companies, contact_companies
 from app.contacts.mapping import COLUMNS
 from app.contacts.tables import contact_emails, contacts
 from app.db.base import StoredRow
+from app.db.lookup import find_rows
 
 WITH_ACTIVITY, WITHOUT_ACTIVITY = "a", "-"
 
@@ -43,44 +45,30 @@ class Known:
 
 
 _COLUMNS = (
-    contacts.c.id,
-    *(contacts.c[name] for name in COLUMNS),
-    contacts.c.attributes,
-    contacts.c.segments,
-    contacts.c.segment_sources,
-    contacts.c.field_sources,
-    contacts.c.source,
-    contacts.c.crisp_people_id,
-    contacts.c.deleted_at,
+    *COLUMNS,
+    "attributes",
+    "segments",
+    "segment_sources",
+    "field_sources",
+    "source",
+    "crisp_people_id",
+    "deleted_at",
 )
 
 
 async def find_holders(
     connection: AsyncConnection, website_id: str, addresses: Sequence[str]
 ) -> dict[str, list[Known]]:
-    """By address, the live contacts that have it; one contact may have several of them."""
-    if not addresses:
-        return {}
-    rows = await connection.execute(
-        select(contact_emails.c.email_norm, *_COLUMNS)
-        .join_from(
-            contact_emails,
-            contacts,
-            (contact_emails.c.website_id == contacts.c.website_id)
-            & (contact_emails.c.contact_id == contacts.c.id),
-        )
-        .where(
-            contact_emails.c.website_id == website_id,
-            contact_emails.c.email_norm.in_(addresses),
-            contacts.c.deleted_at.is_(None),
-        )
-        .order_by(contacts.c.id)
+    """By address, the live contacts that have it, by id; one contact may have several of them."""
+    asked = [(address,) for address in dict.fromkeys(addresses)]
+    held = await find_rows(
+        connection, contact_emails, website_id, ("email_norm",), asked, ("contact_id",)
     )
-    known: dict[str, Known] = {}
+    known = await find_contacts(connection, website_id, [row.contact_id for row in held])
     holders: dict[str, list[Known]] = {}
-    for row in rows:
-        holders.setdefault(row.email_norm, []).append(known.setdefault(row.id, Known(row)))
-    await _add_memberships(connection, website_id, known)
+    for row in sorted(held, key=attrgetter("contact_id")):
+        if known[row.contact_id].row.deleted_at is None:
+            holders.setdefault(row.email_norm, []).append(known[row.contact_id])
     return holders
 
 
@@ -88,11 +76,8 @@ async def find_contacts(
     connection: AsyncConnection, website_id: str, ids: Sequence[str]
 ) -> dict[str, Known]:
     """By id, live or not."""
-    if not ids:
-        return {}
-    rows = await connection.execute(
-        select(*_COLUMNS).where(contacts.c.website_id == website_id, contacts.c.id.in_(ids))
-    )
+    asked = [(contact_id,) for contact_id in dict.fromkeys(ids)]
+    rows = await find_rows(connection, contacts, website_id, ("id",), asked, _COLUMNS)
     known = {row.id: Known(row) for row in rows}
     await _add_memberships(connection, website_id, known)
     return known
@@ -101,5 +86,34 @@ async def find_contacts(
 async def _add_memberships(
     connection: AsyncConnection, website_id: str, known: dict[str, Known]
 ) -> None:
-    for contact_id, rows in (await open_memberships(connection, website_id, list(known))).items():
+    for contact_id, rows in (await _open_memberships(connection, website_id, list(known))).items():
         known[contact_id].memberships = rows
+
+
+async def _open_memberships(
+    connection: AsyncConnection, website_id: str, contact_ids: Sequence[str]
+) -> dict[str, list[StoredRow]]:
+    """By contact, those that have not ended: id, company_id, source, and the company's name."""
+    if not contact_ids:
+        return {}
+    link = contact_companies
+    # Not a join: PostgreSQL turns it round while it takes new tables for empty (app/db/lookup.py).
+    name = (
+        select(companies.c.name)
+        .where(companies.c.website_id == link.c.website_id, companies.c.id == link.c.company_id)
+        .scalar_subquery()
+        .label("name")
+    )
+    rows = await connection.execute(
+        select(link.c.contact_id, link.c.id, link.c.company_id, link.c.source, name)
+        .where(
+            link.c.website_id == website_id,
+            link.c.contact_id.in_(contact_ids),
+            link.c.until.is_(None),
+        )
+        .order_by(link.c.since, link.c.id)
+    )
+    found: dict[str, list[StoredRow]] = {}
+    for row in rows:
+        found.setdefault(row.contact_id, []).append(row)
+    return found
