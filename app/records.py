@@ -272,6 +272,7 @@ def normal_domain(domain: str | None) -> str | None:
     return _ascii_domain(_SCHEME_OR_WWW.sub("", domain.strip()).split("/")[0].split(":")[0])
 
 
+@lru_cache(maxsize=16_384)
 def _ascii_domain(domain: str) -> str | None:
     bare = domain.rstrip(".")
     if not bare or len(bare) > 253 or any(c.isspace() or c in "/:" for c in bare):

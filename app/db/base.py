@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine import Row as SelectedRow
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from app import clock
 
 metadata = MetaData(
     naming_convention={
@@ -164,4 +166,12 @@ def plain_table(name: str, *items: SchemaItem) -> Table:
 
 
 def new_id() -> str:
-    return str(uuid.uuid4())
+    """A UUID of version 7 (RFC 9562, 5.7): first the milliseconds, then chance.
+
+    Rows that are made together so lie together in every index; with ids by chance alone each
+    changes another page of it.
+    """
+    digits = f"{clock.now_ms():012x}7{os.urandom(10).hex()}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    parts = digits[:8], digits[8:12], digits[12:16], variant + digits[17:20], digits[20:32]
+    return "-".join(parts)

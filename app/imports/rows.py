@@ -22,6 +22,7 @@ from app.spreadsheet import undefused
 
 _COMPANY = frozenset({"company_name", "company_url", "company_description"})
 _NAMES = frozenset({"first_name", "last_name", "name"})
+_READ_BESIDE = _COMPANY | _NAMES | {"email", "segments"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,15 @@ class Interpreter:
     origin_column: int | None = None
     _used: list[tuple[int, ColumnMap]] = field(default_factory=list)
     _custom: frozenset[str] = frozenset()
+    _readers: dict[str, tuple[str, Callable[[str], Read]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._used = [(n, c) for n, c in enumerate(self.columns) if c.to is not None]
+        self._readers = {
+            column.to: self._read_as(column)
+            for _, column in self._used
+            if column.to is not None and column.to not in _READ_BESIDE
+        }
         self._custom = frozenset(f"attributes.{c.key}" for c in self.columns if c.is_custom)
 
     def __call__(self, raw: RawRow) -> Row:
@@ -123,17 +130,15 @@ class Interpreter:
         row.inferred_name = name_of_address(row.email)
 
     def _read(self, row: Row, column: ColumnMap, cell: str) -> None:
-        to = column.to or ""
-        if to in _COMPANY or to in _NAMES:
-            return
-        if to == "segments":
+        if column.to == "segments":
             row.segments = self._checked(row, column, cell, self._segments) or []
             return
-        target = f"attributes.{column.key}" if column.is_custom else TARGETS[to]
+        if column.to not in self._readers:
+            return
+        target, read = self._readers[column.to]
         if not cell:
             row.told[target] = None
             return
-        read = self._custom_reader(column) if column.is_custom else self._reader(to)
         value = self._checked(row, column, cell, read)
         if value is not None:
             row.told[target] = value
@@ -147,6 +152,13 @@ class Interpreter:
         if note is not None:
             row.notes.append(Problem(note[0], note[1], column.column, cell))
         return value
+
+    def _read_as(self, column: ColumnMap) -> tuple[str, Callable[[str], Read]]:
+        """Where its values go, and what reads one."""
+        if column.is_custom:
+            return f"attributes.{column.key}", self._custom_reader(column)
+        to = column.to or ""
+        return TARGETS[to], self._reader(to)
 
     def _reader(self, to: str) -> Callable[[str], Read]:
         if to in {"created", "last_active"}:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -118,8 +117,9 @@ MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def _alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same ids in the same order, at the same moment: both databases can be compared row by row."""
     numbers = iter(range(1, 1_000_000))
-    counting = SimpleNamespace(uuid4=lambda: UUID(int=next(numbers) * 7919))
-    monkeypatch.setattr("app.db.base.uuid", counting)
+    counting = SimpleNamespace(urandom=lambda size: (next(numbers) * 7919).to_bytes(size, "big"))
+    monkeypatch.setattr("app.db.base.os", counting)
+    monkeypatch.setattr("app.db.base.clock", SimpleNamespace(now_ms=lambda: 0))
     monkeypatch.setattr("app.clock.now", lambda: MOMENT)
 
 
