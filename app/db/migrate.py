@@ -6,20 +6,27 @@ Alembic takes a second to import, so the usual case, a schema that is up to date
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import click
 from sqlalchemy import create_engine, event, inspect, text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from app.db.session import make_folder, normal_url, sqlite_file
-from app.errors import DatabaseAway, DatabaseTooNew, Refused
+from app.errors import Conflict, DatabaseAway, DatabaseTooNew, Refused
 
 HEAD = "0024"
 """The newest revision in alembic/versions; a test compares the two."""
+
+TRIES = 10
+"""How often a migration asks for tables that somebody reads; more than a minute in all."""
+_PAUSE = 2.0  # seconds, and so much more after each try
+_LOCK_NOT_AVAILABLE = "55P03"
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,8 +34,31 @@ _ROOT = Path(__file__).resolve().parents[2]
 def upgrade(raw_url: str) -> bool:
     """Migrate if needed; True when something was done.
 
-    Raises DatabaseTooNew when the schema is from a later version, DatabaseAway when it does not answer.
+    A table that a long query holds is waited for three seconds, since everybody else who needs it waits behind
+    the migration; then traffic goes on, and it is tried again (FAILURES case 88).
+    Raises DatabaseTooNew when the schema is from a later version, DatabaseAway when it does not answer,
+    Conflict when a table was never free.
     """
+    for number in range(1, TRIES + 1):
+        try:
+            return _upgrade_once(raw_url)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+        if number < TRIES:
+            click.echo(
+                "crispsync: A table is in use that the migration changes; it tries again "
+                f"in {number * _PAUSE:.0f} s, and nothing is changed until then.",
+                err=True,
+            )
+            time.sleep(number * _PAUSE)
+    raise Conflict(
+        "A long query holds a table that the migration changes (pg_stat_activity tells which): "
+        "nothing was changed. End it, or wait for it, and start again."
+    )
+
+
+def _upgrade_once(raw_url: str) -> bool:
     url = normal_url(raw_url)
     with _one_at_a_time(url), open_for_migration(raw_url) as connection:
         found = _revision(connection)

@@ -40,6 +40,13 @@ def made(number: int, sender: int = 0) -> bytes:
     return json.dumps(sent(f"session_{sender}", number, f"Hello {number}", at=TODAY)).encode()
 
 
+def hook_of(website_id: str, number: int) -> bytes:
+    """Of a website that is connected already."""
+    hook = sent("session_of_its_own", number, f"Hello {number}", at=TODAY)
+    hook["website_id"] = hook["data"]["website_id"] = website_id
+    return json.dumps(hook).encode()
+
+
 def id_of(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ from tests.beside import Box, runs, sandbox_beside, states, until
 from tests.fixtures.people import browser_of
 from tests.fixtures.program import Program, Running
 from tests.fixtures.valkey import ValkeyServer, free_port
-from tests.flows.test_hooks_outages import OLD, TODAY, id_of, post, states_of
-from tests.hooking import sent
+from tests.flows.test_hooks_outages import OLD, hook_of, id_of, post, states_of
 
 HEALTH = "arq:queue:health-check"
 
@@ -100,9 +98,7 @@ class Installation:
         asked = self.web.post("/syncs", data={"kind": "incremental"}, timeout=6)
         assert asked.status_code == 303, asked.text
         self.hooks += 1
-        hook = sent("session_of_its_own", self.hooks, f"Hello {self.hooks}", at=TODAY)
-        hook["website_id"] = hook["data"]["website_id"] = self.box.website_id
-        body = json.dumps(hook).encode()
+        body = hook_of(self.box.website_id, self.hooks)
         assert post(self.address, body) == 200
         until(lambda: states(self.url)[before:] == [("incremental", "done")], seconds=30)
         until(lambda: states_of(self.url)[id_of(body)] == "done")
