@@ -78,7 +78,7 @@ async def test_case_073_a_plugins_answer_is_no_answer_of_a_person(database_url: 
         assert await crisp.run("full") == "done"
         m = messages.c
         wanted = [change.data["fingerprint"] for change in (asked, plugin)]
-        rows = await crisp.rows(select(m).where(m.fingerprint.in_(wanted)))
+        rows = await crisp.rows(select(messages).where(m.fingerprint.in_(wanted)))
         said = [Said(row.sent_at, row.direction, row.automated) for row in rows]
         figures = figures_of(said, "pending", read_hours(DEFAULT, "UTC"))
         assert len(said) == 2
