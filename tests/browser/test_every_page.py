@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,15 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Request,
+    expect,
+)
 
 from app.accounts.sessions import open_frame_session
 from app.db.session import Database
@@ -22,6 +31,7 @@ from tests.fixtures.people import Carried, log_in_as
 from tests.pages.every_page import OF_STRANGERS, REFUSED, page_addresses, started, whole_app
 from tests.pages.full_world import put_all, put_world, views_of
 from tests.pages.rows import SITE
+from tests.pages.test_pages_hostile import PAYLOADS, acted_upon
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -163,3 +173,55 @@ async def _grave(page: Page, options: Any) -> list[str]:
         for problem in results["violations"]
         if problem["impact"] in GRAVE
     ]
+
+
+def copied(url: str, n: int) -> str:
+    """Another empty database beside this one."""
+    path = url.partition(":///")[2]
+    shutil.copy(path, f"{path}{n}")
+    return f"{url}{n}"
+
+
+# What acts by how an attribute begins stands alone; the others reach as far in company.
+STRANGE = (" ".join(PAYLOADS), "javascript:alert(1)")
+
+
+async def test_case_068_nothing_of_a_stranger_runs_on_any_page(
+    browser: Browser, sqlite_url: str, tmp_path: Path
+) -> None:
+    """In every text that others write: no dialog, no report of the policy, nobody asked, no 5xx."""
+    heard: list[str] = []
+    for n, word in enumerate(STRANGE):
+        url = copied(sqlite_url, n)
+        async with serving(url, tmp_path / f"uploads{n}", word=word, of_each=1) as site:
+            heard += await _heard_on_all_pages(browser, site)
+    assert not heard, "\n".join(heard)
+
+
+async def _heard_on_all_pages(browser: Browser, site: Site) -> list[str]:
+    heard: list[str] = []
+    async with site.context(browser) as context:
+        page = await context.new_page()
+
+        async def dismiss(dialog: Dialog) -> None:
+            heard.append(f"{page.url} dialog {dialog.message}")
+            await dialog.dismiss()
+
+        def ask(request: Request) -> None:
+            if not request.url.startswith(site.url):
+                heard.append(f"{page.url} asked {request.url}")
+
+        def complain(message: ConsoleMessage) -> None:
+            if message.type == "error" and "status of 40" not in message.text:
+                heard.append(f"{page.url} {message.text}")
+
+        page.on("dialog", dismiss)
+        page.on("request", ask)
+        page.on("console", complain)
+        async for path in site.tour(page):
+            await page.evaluate(OPEN_ALL)
+            acted = acted_upon(await page.content())
+            # Our own: where the cursor begins; what it could set off is named by itself.
+            own = {"input autofocus="}
+            heard += [f"{path} holds {one}" for one in acted if one not in own]
+    return heard

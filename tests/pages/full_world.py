@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from app.accounts import tables as accounts
 from app.accounts.saved_views import saved_views
@@ -22,7 +22,7 @@ from app.imports.tables import import_mappings, import_rows, imports
 from app.matching.tables import merges
 from app.sync.tables import audit_findings
 from app.webhooks.tables import hook_refusals
-from app.websites.tables import missed_hooks
+from app.websites.tables import missed_hooks, websites
 from tests.pages import rows
 from tests.pages.rows import NOW, SITE, Rows, ago, put, row_of
 
@@ -45,6 +45,10 @@ async def put_world(db: Database, uploads: Path, *, of_each: int = 1, word: str 
     w = word or PLAIN
     await asyncio.to_thread(_write_upload, uploads, w)
     await put(db, crisps(w, of_each))
+    if word:
+        async with db.write() as connection:
+            named = {"name": w, "domain": w, "attention": w}
+            await connection.execute(update(websites).values(**named))
     await put_all(db, [*ours(w, of_each), *of_the_team(w, of_each)])
 
 

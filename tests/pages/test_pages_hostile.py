@@ -99,6 +99,9 @@ OURS = frozenset(
         "fieldset",
         "legend",
         "dialog",
+        "ins",
+        "del",
+        "datalist",
     ]
 )
 
