@@ -36,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
         run_folder.make()
         # The servers must end with us, also when a supervisor ends us.
         signal.signal(signal.SIGTERM, _interrupt)
+    # Started in the background of a script, we inherit that Ctrl-C is ignored, and so would every
+    # program that a test starts and interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

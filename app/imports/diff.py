@@ -127,16 +127,19 @@ def _stays(target: str, known: Known | None, rules: Rules) -> bool:
 
 
 def _empties(target: str, row: Row, known: Known | None, rules: Rules) -> bool:
-    if known is None or rules.mode == "fill-empty":
+    """An empty cell clears what was told once; a name made from the address never was."""
+    if known is None or rules.mode == "fill-empty" or _has_inferred_name(target, known):
         return False
     return rules.mode == "overwrite" or target in row.custom
 
 
+def _has_inferred_name(target: str, known: Known) -> bool:
+    return target == "name" and is_inferred(known.row.field_sources, "name")
+
+
 def _is_empty(known: Known, target: str) -> bool:
     """A name that was made from the address is as good as none (SPEC I4)."""
-    if target == "name" and is_inferred(known.row.field_sources, "name"):
-        return True
-    return known.at(target) in (None, "", [])
+    return _has_inferred_name(target, known) or known.at(target) in (None, "", [])
 
 
 def _needs_name(row: Row, known: Known | None, rules: Rules) -> bool:

@@ -97,6 +97,8 @@ def test_nothing_new_is_unchanged() -> None:
         ("merge", contact(name="Ada"), {"name": None}, "unchanged"),
         ("overwrite", contact(name="Ada"), {"name": None}, None),
         ("overwrite", contact(), {"name": None}, "unchanged"),
+        ("overwrite", contact(name="A", field_sources={"name": {"source": "inferred"}}),
+         {"name": None}, "unchanged"),
         ("fill-empty", contact(name="A", field_sources={"name": {"source": "inferred"}}),
          {"name": "Ada"}, "Ada"),
         ("fill-empty", contact(name="A"), {"name": "Ada"}, "unchanged"),
