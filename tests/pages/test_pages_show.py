@@ -11,6 +11,10 @@ from sqlalchemy import update
 from app.conversations.tables import messages
 from app.db.session import Database
 from app.errors import Refused
+from app.records import conversation_id
+from app.websites.tables import websites
+from tests.hooking import hooked, sent
+from tests.ingesting import Site
 from tests.pages import rows
 from tests.pages.conftest import Stand
 from tests.pages.rows import OTHER_SITE, SITE, put, small_world
@@ -337,6 +341,24 @@ async def test_waiting_and_freshness_are_in_the_head(
     page = (await client.get("/conversations/talk")).text
     assert re.search(r"waiting <time[^>]*>2 h</time>", page)
     assert re.search(r"as of <time[^>]*>[^<]+</time> by sync", page)
+
+
+async def test_conversation_that_only_hooks_told_of_has_a_page(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    await put(db, small_world())
+    async with db.write() as connection:
+        await connection.execute(update(websites).values(import_conversations=True))
+    site = Site(db, SITE)
+    body = sent("session_new", 1, "First of all")
+    body["website_id"] = body["data"]["website_id"] = SITE
+    (event,) = await hooked(site, body)
+    assert event.state == "done", event.error
+    page = await client.get(f"/conversations/{conversation_id(SITE, 'session_new')}")
+    assert page.status_code == 200
+    assert "First of all" in page.text
+    assert re.search(r"as of <time[^>]*>[^<]+</time> by hook", page.text)
+    assert "Known from web hooks alone so far" in page.text
 
 
 async def test_help_names_keys_and_remedies(db: Database, client: httpx.AsyncClient) -> None:
