@@ -20,7 +20,11 @@ router = APIRouter(tags=["merges"], dependencies=[Depends(member)])
 
 class Into(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    into: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z_.:-]{0,127}$", description="Its id.")
+    into: str = Field(
+        pattern=r"^[0-9A-Za-z][0-9A-Za-z_.:-]{0,127}$",
+        description="Its id.",
+        examples=["7d4f3f0e-5ad5-4b0c-9f0c-0d8f6d0c9b1a"],
+    )
 
 
 class Merge(Shape):
