@@ -3,7 +3,8 @@
 CrispsyncError
 ├── Refused            wrong input or a state that forbids the request   422, exit 2
 │   ├── NotFound       what was named does not exist                     404, exit 2
-│   └── Conflict       somebody else holds what is needed                409, exit 2
+│   ├── Conflict       somebody else holds what is needed                409, exit 2
+│   └── OutOfDate      it changed since whoever asks has seen it         412, exit 2
 ├── Failed             it was tried and did not work                     502, exit 1
 ├── DatabaseTooNew     the schema is ahead of this program               503, exit 2
 ├── DatabaseAway       the database does not answer                      503, exit 1
@@ -37,6 +38,10 @@ class NotFound(Refused):
 
 class Conflict(Refused):
     http_status = 409
+
+
+class OutOfDate(Refused):
+    http_status = 412
 
 
 class Failed(CrispsyncError):

@@ -12,6 +12,8 @@ from starlette.routing import Mount
 from app.api import (
     changes,
     companies,
+    company_changes,
+    contact_changes,
     contacts,
     conversations,
     domains,
@@ -21,6 +23,7 @@ from app.api import (
     insights,
     merges,
     messages,
+    operators,
     syncs,
     unmatched,
     websites,
@@ -42,6 +45,7 @@ _TAGS = (
     ("websites", "The Crisp websites that this token may see."),
     ("contacts", "People, from Crisp, from CSV files or entered by hand."),
     ("companies", "Companies, by domain or name."),
+    ("operators", "Who answers in Crisp."),
     ("conversations", "Conversations, and whose they are."),
     ("messages", "What was said. Private notes only where `include=notes` asks for them."),
     ("unmatched", "Conversations without a contact, and why."),
@@ -56,8 +60,11 @@ _TAGS = (
 )
 _PARTS = (
     websites,
+    contact_changes,
     contacts,
+    company_changes,
     companies,
+    operators,
     conversations,
     messages,
     unmatched,

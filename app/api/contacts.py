@@ -15,6 +15,7 @@ from app.api.problems import errors
 from app.companies.tables import contact_companies
 from app.contacts.tables import contact_emails, contacts
 from app.db.base import AnySelect
+from app.db.json_texts import has_text
 from app.db.keyset import Order
 from app.published.loading import load_contacts
 from app.published.searching import has_words
@@ -48,25 +49,36 @@ async def list_contacts(
     email: Text = None,
     company: Text = None,
     source: Literal["crisp", "csv", "api", "manual"] | None = None,
+    segment: Text = None,
     deleted: Deleted = "no",
     sort: Sort = "id",
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Response:
     """`q`: words of names, addresses, phone numbers. `email`: any address of the contact, exactly.
-    `company`: the id of a company that it belongs to now.
+    `company`: the id of a company that it belongs to now. `segment`: its name, exactly.
     """
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
         query = _with_company(select(_c.id).where(_c.website_id == website_id), company)
         query = _with_address(has_words(query, _c.search, q), email)
+        if segment is not None:
+            query = query.where(has_text(_c.segments, segment))
         if source is not None:
             query = query.where(_c.source == source)
         if deleted != "any":
             query = query.where(
                 _c.deleted_at.is_(None) if deleted == "no" else _c.deleted_at.is_not(None)
             )
-        scope = {"w": website_id, "q": q, "e": email, "c": company, "s": source, "d": deleted}
+        scope = {
+            "w": website_id,
+            "q": q,
+            "e": email,
+            "c": company,
+            "s": source,
+            "d": deleted,
+            "g": segment,
+        }
         page, following = await page_of(connection, query, ORDERS, sort, cursor, limit, scope)
         ids = [row.id for row in page.rows]
         found = await load_contacts(connection, website_id, ids)

@@ -13,6 +13,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from app.edits.companies import Taken
+from app.edits.contact_form import PROFILE_FIELDS
+from app.edits.three_way import Invalid
 from app.errors import CrispsyncError
 
 log = structlog.get_logger(__name__)
@@ -36,6 +39,9 @@ class Problem(BaseModel):
     status: int = Field(examples=[404])
     detail: str = Field(examples=["There is no contact of that id here."])
     errors: list[WrongField] | None = Field(None, description="For status 422: what is wrong.")
+    holder: str | None = Field(
+        None, description="For status 409: the id of the one that has it already."
+    )
 
 
 def problem(
@@ -43,14 +49,19 @@ def problem(
     detail: str,
     headers: Mapping[str, str] | None = None,
     errors: list[WrongField] | None = None,
+    holder: str | None = None,
 ) -> Response:
-    told = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    told = Problem(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors, holder=holder
+    )
     body = told.model_dump(exclude_none=True)
     return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def handle_errors(api: FastAPI) -> None:
     api.add_exception_handler(CrispsyncError, _expected)
+    api.add_exception_handler(Invalid, _wrong_fields)
+    api.add_exception_handler(Taken, _taken)
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(Exception, _unexpected)
@@ -59,6 +70,34 @@ def handle_errors(api: FastAPI) -> None:
 async def _expected(_request: Request, error: Exception) -> Response:
     known: Any = error
     return problem(known.http_status, known.message)
+
+
+async def _wrong_fields(_request: Request, error: Exception) -> Response:
+    invalid: Any = error
+    errors = [
+        WrongField(field=f"body.{_name_of(field)}", message=sentence)
+        for field, sentence in invalid.wrong.items()
+    ]
+    return problem(invalid.http_status, invalid.message, errors=errors)
+
+
+def _name_of(field: str) -> str:
+    """What the API calls a field of a form (app/edits/contact_form.py)."""
+    if field in PROFILE_FIELDS:
+        return f"attributes.{field}"
+    return _NAMES.get(field, "memberships" if field.startswith("membership.") else field)
+
+
+_NAMES = {
+    "owner": "owner_id",
+    "main_company": "main_company_id",
+    "new_attribute": "attributes",
+}
+
+
+async def _taken(_request: Request, error: Exception) -> Response:
+    taken: Any = error
+    return problem(taken.http_status, taken.message, holder=taken.holder)
 
 
 async def _http(_request: Request, error: Exception) -> Response:
@@ -89,7 +128,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 403, 404, 409, 410, 413, 422, 429, 503)
+    for status in (400, 401, 403, 404, 409, 410, 412, 413, 422, 429, 502, 503)
 }
 
 

@@ -38,6 +38,8 @@ FIELDS: Mapping[str, str] = {
     "last_active_at": "last_active_at",
 }
 """A field of the form to the column or attribute that it fills."""
+PROFILE_FIELDS = frozenset(f for f, target in FIELDS.items() if target == f"attributes.{f}")
+"""Those that are attributes of every contact."""
 
 LABELS: Mapping[str, str] = {
     "name": "Name",

@@ -14,15 +14,25 @@ from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversation_companies, conversations, messages
 from app.db.base import StoredRow
 from app.db.lookup import find_by_key
-from app.published.shapes import Address, Company, Contact, Conversation, Link, Membership, Message
+from app.published.shapes import (
+    Address,
+    Company,
+    Contact,
+    Conversation,
+    Link,
+    Membership,
+    Message,
+    Owner,
+)
 
 _CONTACT = (
     "website_id", "crisp_people_id", "name", "email", "phone", "avatar", "segments", "attributes",
     "source", "last_active_at", "signed_up_at", "created_at", "updated_at", "deleted_at", "merged_into",
+    "owner_id", "owner_name",
 )  # fmt: skip
 _COMPANY = (
     "website_id", "name", "domain", "attributes", "created_at", "updated_at", "deleted_at",
-    "merged_into",
+    "merged_into", "owner_id", "owner_name",
 )  # fmt: skip
 _CONVERSATION = (
     "website_id", "session_id", "contact_id", "match_rule", "match_value", "match_verified",
@@ -47,7 +57,7 @@ async def load_contacts(
     for membership in members:
         belonging[membership.contact_id].append(membership)
     return {
-        key: Contact(**_values(row), addresses=addresses[key], companies=belonging[key])
+        key: Contact(**_owned(row), addresses=addresses[key], companies=belonging[key])
         for key, row in rows.items()
     }
 
@@ -66,7 +76,7 @@ async def load_companies(
     for row in found:
         aliases[row.company_id, row.kind].append(row.value)
     return {
-        key: Company(**_values(row), domains=aliases[key, "domain"], names=aliases[key, "name"])
+        key: Company(**_owned(row), domains=aliases[key, "domain"], names=aliases[key, "name"])
         for key, row in rows.items()
     }
 
@@ -134,6 +144,12 @@ def _conversation(row: StoredRow, company_ids: list[str]) -> Conversation:
     )
     created_at, updated_at = values.pop("crisp_created_at"), values.pop("crisp_updated_at")
     return Conversation(**values, link=link, created_at=created_at, updated_at=updated_at)
+
+
+def _owned(row: StoredRow) -> dict[str, Any]:
+    values = _values(row)
+    owner_id, name = values.pop("owner_id"), values.pop("owner_name")
+    return values | {"owner": Owner(id=owner_id, name=name) if name else None}
 
 
 def _values(row: StoredRow) -> dict[str, Any]:

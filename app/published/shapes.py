@@ -56,6 +56,13 @@ class Membership(Shape):
     until: Moment | None
 
 
+class Owner(Shape):
+    """Who of the team looks after it: an operator of Crisp."""
+
+    id: str | None = Field(description="null: no operator of the website any more.")
+    name: str = Field(examples=["Mira"])
+
+
 class Contact(Shape):
     id: Id
     website_id: WebsiteId
@@ -68,6 +75,7 @@ class Contact(Shape):
     companies: list[Membership]
     segments: list[str] = Field(examples=[["customer"]])
     attributes: dict[str, Any] = Field(examples=[{"job_title": "Buyer", "country": "FR"}])
+    owner: Owner | None
     source: Literal["crisp", "csv", "api", "manual"]
     last_active_at: Moment | None
     signed_up_at: Moment | None
@@ -85,6 +93,7 @@ class Company(Shape):
     domains: list[str]
     names: list[str] = Field(description="Names it goes or went by, in normal form.")
     attributes: dict[str, Any]
+    owner: Owner | None
     created_at: Moment
     updated_at: Moment
     deleted_at: Moment | None = Field(description="Hidden by a person, or merged into another.")

@@ -182,6 +182,18 @@ def test_the_next_minute_is_another() -> None:
     assert rates.count("a").left == 1
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "/merge": {"into": "x"},
+    "/link": {"contact_id": "x", "decision": "pin"},
+}
+
+
+def body_for(path: str, route: dict[str, Any]) -> dict[str, Any]:
+    """What a request to that address needs so that it is understood, as arguments of httpx."""
+    end = "/" + path.rpartition("/")[2]
+    return {"json": NEEDED.get(end, {})} if "requestBody" in route else {}
+
+
 async def test_case_091_what_a_token_does_not_see_is_not_there(api: Api) -> None:
     """Every route that takes an id, with the ids of another website."""
     await some_rows(api.there, "bolt")
@@ -209,7 +221,7 @@ async def test_case_091_what_a_token_does_not_see_is_not_there(api: Api) -> None
                 )
                 is_problem(elsewhere, 404)
             elif "{" in path:
-                body = {"json": {"into": "x"}} if path.endswith("/merge") else {}
+                body = body_for(path, methods[method])
                 # A domain is no id: which website it is of has to be said.
                 asked = path.format(**ids) + (f"?website={OTHER}" if "{domain}" in path else "")
                 for token in ("admin", "admin-none"):
