@@ -11,11 +11,9 @@ from app.conversations.tables import conversations
 from app.db.keyset import Cursor, KeyPage, fetch_page
 from app.edits.wishes import group_of, unmatched_of
 from app.matching.settled import is_ignored, is_left_alone, is_open, is_tied
-from app.matching.statements import domain_of
 from app.pages.queries_conversations import SORTS, rows_of
 from app.pages.rows import AnyRow
 
-MOST_DOMAINS = 300
 _c = conversations.c
 PLACES = SORTS["updated"].order
 
@@ -36,31 +34,6 @@ async def by_reason(
     )
     if not settled:
         query = query.where(is_open(website_id))
-    return (await connection.execute(query)).all()
-
-
-async def by_domain(connection: AsyncConnection, website_id: str) -> Sequence[AnyRow]:
-    """Of those that are not settled the largest groups first; without an address the domain is None."""
-    found = (
-        select(
-            _c.unmatched_reason.label("reason"),
-            domain_of(_c.email_norm).label("domain"),
-            _c.crisp_updated_at,
-        )
-        .where(*unmatched_of(website_id), is_open(website_id))
-        .subquery()
-    )
-    query = (
-        select(
-            found.c.reason,
-            found.c.domain,
-            func.count().label("n"),
-            func.max(found.c.crisp_updated_at, type_=_c.crisp_updated_at.type).label("latest"),
-        )
-        .group_by(found.c.reason, found.c.domain)
-        .order_by(func.count().desc(), found.c.reason, found.c.domain)
-        .limit(MOST_DOMAINS + 1)
-    )
     return (await connection.execute(query)).all()
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.db.keyset import read_cursor
 from app.edits.ties import require_domain
+from app.edits.unmatched_groups import by_domain
 from app.edits.wishes import NO_ADDRESS
 from app.errors import NotFound
 from app.matching.rules import REASONS
@@ -42,7 +43,7 @@ async def unmatched(request: Request) -> Response:
     async with visit(request) as page:
         connection, website_id = page.connection, page.website_id
         reasons = await queries.by_reason(connection, website_id, settled=False)
-        domains = await queries.by_domain(connection, website_id)
+        domains = await by_domain(connection, website_id)
         settled = await queries.count_settled(connection, website_id)
         latest = await queries_remedies.latest_remedies(
             connection, website_id, queries_remedies.LATEST

@@ -9,11 +9,15 @@ from typing import Any
 import httpx
 import pytest_asyncio
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from app.accounts.actors import Actor, Role
 from app.api.app import mount_api
 from app.db.session import Database, open_database
+from app.main import _equip
+from app.settings import Settings
 from app.websites.connect import Installed, save_connected
+from tests.fixtures.program import SECRET_KEY
 from tests.ingesting import WEBSITE, Site, person, said, talk
 
 OTHER = "1f0c9d1e-0000-4000-8000-000000000001"
@@ -63,10 +67,11 @@ class Api:
                 return found
 
 
-def small_app(db: Database, per_minute: int = 100_000) -> FastAPI:
+def small_app(db: Database, per_minute: int = 100_000, **settings: Any) -> FastAPI:
+    """As the program equips it, without a credential; bells are only noted."""
     app = FastAPI(openapi_url=None)
-    app.state.db, app.state.rung = db, []
-    app.state.business_hours = "mon-fri 09:00-17:00"
+    _equip(app, db, Settings(secret_key=SecretStr(SECRET_KEY), **settings))
+    app.state.rung = []
 
     async def actor_of_token(_db: Database, token: str) -> Actor | None:
         return actor_named(token)

@@ -210,6 +210,7 @@ async def test_case_091_what_a_token_does_not_see_is_not_there(api: Api) -> None
         "what": "cancel",
         "merge_id": "11111111-0000-4000-8000-000000000002",
         "domain": "bolt.example",
+        "remedy_id": "11111111-0000-4000-8000-000000000003",
     }
     document = (await api.get(None, "/openapi.json")).json()
     crawled = 0
