@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 import traceback
 from collections import Counter
@@ -41,6 +42,7 @@ ALLOWED = frozenset(
         "ms",
     }
 )
+_WEBSITE_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # These write addresses of requests, and Crisp's may hold e-mail addresses (FAILURES case 99).
 CHATTY = ("httpx", "httpcore", "arq.worker", "arq.jobs", "sqlalchemy.engine")
 
@@ -144,7 +146,11 @@ def keep_allowed(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """Drop every field that is not known to be harmless."""
-    return {name: value for name, value in event.items() if name in ALLOWED}
+    kept = {name: value for name, value in event.items() if name in ALLOWED}
+    # Whoever sends a hook names its website as they like: that may be any text.
+    if not _WEBSITE_ID.fullmatch(str(kept.get("website_id", ""))):
+        kept.pop("website_id", None)
+    return kept
 
 
 WARNED: Counter[tuple[str, str]] = Counter()

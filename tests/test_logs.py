@@ -12,6 +12,7 @@ import httpx
 import pytest
 import structlog
 
+from app import clock
 from app.db.session import open_database
 from app.logs import ALLOWED, CHATTY, configure_logs
 from app.sandbox.serve import serve
@@ -19,7 +20,10 @@ from app.sandbox.world import World
 from app.settings import Settings
 from app.sync.runs import request_run
 from app.sync.worker import Worker
+from app.webhooks.hooks import read_hook
 from app.websites.connect import Installed, save_connected
+from tests.hooking import hook, hooked
+from tests.ingesting import WEBSITE, Site
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,6 +48,24 @@ def test_case_099_fields_outside_the_list_are_dropped(capsys: pytest.CaptureFixt
     assert line["run_id"] == "r1"
     assert "4471" not in str(line)
     assert "ann@" not in str(line)
+
+
+async def test_case_099_what_a_hook_calls_its_website_is_not_logged(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither where it is read nor where it is applied; an id is."""
+    configure_logs(as_json=True)
+    db = open_database(database_url)
+    for website_id in (SECRET, WEBSITE):
+        nameless = json.dumps({"website_id": website_id, "event": None}).encode()
+        read_hook(nameless, b"0", b"1", clock.now())
+        await save_connected(db, Installed(website_id, "Acme", None))
+        await hooked(Site(db, website_id), hook("message:send", website_id=website_id))
+    await db.close()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    dead = [line for line in lines if line["event"] == "hook.dead"]
+    assert [line.get("website_id") for line in dead] == [None, None, WEBSITE, WEBSITE]
+    assert SECRET not in str(lines)
 
 
 SECRET = "my card is 4471-4471"
