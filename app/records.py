@@ -251,7 +251,7 @@ def normal_address(address: str | None) -> str | None:
     if not address or len(address) > _MAX_ADDRESS:
         return None
     local, at, domain = unicodedata.normalize("NFC", address).strip().rpartition("@")
-    if not at or not local or not domain or any(c.isspace() for c in local + domain):
+    if not at or not local or not domain or (whole := f"{local}@{domain}").split() != [whole]:
         return None
     ascii_domain = _ascii_domain(domain)
     if ascii_domain is None or "@" in local:

@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import phonenumbers
-
 from app import clock
 from app.contacts.problems import Wrong
 from app.records import normal_address, normal_domain
@@ -178,48 +176,6 @@ def custom_date(cell: str, zone: tzinfo) -> Read:
         return Read(cell)
     found = moment(cell, zone)
     return Read(found.value.isoformat().replace("+00:00", "Z"), found.note)
-
-
-def phone(cell: str, region: str | None) -> Read:
-    """E.164 where a prefix is known; without any, its digits."""
-    text = f"+{cell[2:]}" if cell.startswith("00") else cell
-    if not text.startswith("+") and region is None:
-        return _bare_phone(text)
-    number = _number(text, region)
-    note = None
-    if number.extension:
-        note = ("phone_extension", f"The extension {number.extension} was left out.")
-    return Read(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), note)
-
-
-def _number(text: str, region: str | None) -> Any:
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        raise Wrong("phone_invalid", "This is no phone number.", _PHONE_ADVICE) from None
-    if not phonenumbers.is_possible_number(number):
-        raise Wrong("phone_invalid", "No phone number has so many digits there.", _PHONE_ADVICE)
-    return number
-
-
-_PHONE_ADVICE = "Write it as +34651234567."
-
-
-def _bare_phone(text: str) -> Read:
-    digits = re.sub(r"[\s().\u00a0/\u2010-\u2015-]", "", text)
-    if not (digits.isascii() and digits.isdigit() and 3 <= len(digits) <= 15):
-        raise Wrong("phone_invalid", "This is no phone number.", _PHONE_ADVICE)
-    return Read(digits)
-
-
-@lru_cache(maxsize=512)
-def region_of_prefix(prefix: str) -> str | None:
-    """`+34` to `ES`; None when there is no such prefix."""
-    digits = prefix.strip().removeprefix("+").removeprefix("00")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 3):
-        return None
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits), ())
-    return regions[0] if regions and regions[0] != "001" else None
 
 
 def web_address(cell: str) -> Read:

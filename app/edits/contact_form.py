@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from app.contacts import lists, readers, values
+from app.contacts import lists, phones, readers, values
 from app.contacts.addresses import MERGED
 from app.contacts.attributes import Attribute
 from app.contacts.custom_keys import custom_key
@@ -178,7 +178,7 @@ def _reader(field: str, before: Any, ways: Ways) -> readers.Reader:
     if field == "name":
         return lambda text: readers.NAME(" ".join(text.split()))
     if field == "phone":
-        return lambda text: values.phone(text, None)
+        return lambda text: phones.phone(text, None)
     target = FIELDS.get(field)
     if target in _TIMES:
         return lambda text: values.moment(text, ways.zone)

@@ -78,7 +78,7 @@ def changes_of(
         changes["company"] = joined
     if known is None:
         changes["email"] = row.email
-        if fields.get("name", [None, None])[1] == row.inferred_name and not row.told.get("name"):
+        if not row.told.get("name"):
             changes["inferred"] = True
     return changes
 
@@ -88,13 +88,16 @@ def basis_kind(row: Row) -> str:
 
 
 def _fields(row: Row, known: Known | None, rules: Rules) -> dict[str, list[Any]]:
+    if known is None:
+        told = row.told if row.told.get("name") else {**row.told, "name": row.inferred_name}
+        return {t: [None, _plain(value)] for t, value in told.items() if value is not None}
     fields: dict[str, list[Any]] = {}
     for target, value in row.told.items():
         if value is None and not _empties(target, row, known, rules):
             continue
         if _stays(target, known, rules):
             continue
-        if rules.mode == "fill-empty" and known is not None and not _is_empty(known, target):
+        if rules.mode == "fill-empty" and not _is_empty(known, target):
             continue
         _set(fields, known, target, value)
     if _needs_name(row, known, rules):
@@ -126,9 +129,9 @@ def _stays(target: str, known: Known | None, rules: Rules) -> bool:
     return is_by_hand(known.row.field_sources, target)
 
 
-def _empties(target: str, row: Row, known: Known | None, rules: Rules) -> bool:
+def _empties(target: str, row: Row, known: Known, rules: Rules) -> bool:
     """An empty cell clears what was told once; a name made from the address never was."""
-    if known is None or rules.mode == "fill-empty" or _has_inferred_name(target, known):
+    if rules.mode == "fill-empty" or _has_inferred_name(target, known):
         return False
     return rules.mode == "overwrite" or target in row.custom
 
@@ -142,11 +145,9 @@ def _is_empty(known: Known, target: str) -> bool:
     return _has_inferred_name(target, known) or known.at(target) in (None, "", [])
 
 
-def _needs_name(row: Row, known: Known | None, rules: Rules) -> bool:
+def _needs_name(row: Row, known: Known, rules: Rules) -> bool:
     if row.told.get("name") is not None or _stays("name", known, rules):
         return False
-    if known is None:
-        return True
     return known.at("name") in (None, "") and not (rules.mode == "overwrite" and "name" in row.told)
 
 

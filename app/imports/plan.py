@@ -43,6 +43,7 @@ CHUNK = 2000
 PLAN_HOURS = 24
 """After that a plan is made anew: what it compared with is yesterday's."""
 _KEY = ("website_id", "import_id", "line")
+_HASHED = ("line", "outcome", "contact_id", "changes", "basis")
 
 
 @dataclass(slots=True)
@@ -168,12 +169,15 @@ def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
         seen.contact_lines.setdefault(known.row.id, row.line)
     skipped = [_SKIPPED[rules.mode]] if outcome == "skip" else []
     kept = kept_by_hand(row, known, rules)
-    return _table_row(work, row, outcome, [*skipped, *row.notes, *kept]) | {
-        "contact_id": known.row.id if known is not None else None,
-        "company_key": _company_key(row) if row.description else None,
-        "changes": changes if outcome in {"create", "update"} else None,
-        "basis": known.digest(basis_kind(row)) if known is not None else None,
-    }
+    planned = _table_row(work, row, outcome, [*skipped, *row.notes, *kept])
+    if row.description:
+        planned["company_key"] = _company_key(row)
+    if outcome in {"create", "update"}:
+        planned["changes"] = changes
+    if known is not None:
+        planned["contact_id"] = known.row.id
+        planned["basis"] = known.digest(basis_kind(row))
+    return planned
 
 
 def _conflict(row: Row, holders: Sequence[Known], seen: Seen) -> Problem | None:
@@ -259,9 +263,7 @@ def _count(work: Work, planned: Sequence[TableRow], reader: Reader) -> None:
         # The plan is all that is needed; the file must not keep whom nothing else keeps (SPEC P6).
         work.checkpoint["erased"] = True
     digest = hashlib.sha256(str(work.checkpoint.get("hash", "")).encode())
-    for row in planned:
-        told = [row["line"], row["outcome"], row["contact_id"], row["changes"], row["basis"]]
-        digest.update(dump_json(told).encode())
+    digest.update(dump_json([[row[name] for name in _HASHED] for row in planned]).encode())
     work.checkpoint |= {
         "line": planned[-1]["line"],
         "hash": digest.hexdigest(),

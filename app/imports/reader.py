@@ -13,6 +13,7 @@ from app.imports.layout import Layout, sep_line
 LONGEST_LINE = 1024 * 1024
 LONGEST_CELL = 100_000
 """Characters. An unclosed quote would otherwise make the rest of the file one cell."""
+_TELL_EVERY = 100
 _TOO_LONG = "\x1a\x1atoo long\x1a\x1a"
 _NUL, _PICTURE_OF_NUL = "\0", "\u2400"
 
@@ -48,10 +49,12 @@ class Reader:
             rows = _rows(text, self.layout.separator)
             if self.layout.header:
                 self.columns = next(rows, RawRow(1, [])).cells
-            for row in rows:
+            for number, row in enumerate(rows):
                 # What is buffered counts as read: it is only for a progress bar.
-                self.read_bytes = raw.tell()
+                if number % _TELL_EVERY == 0:
+                    self.read_bytes = raw.tell()
                 yield row
+            self.read_bytes = self.size
 
 
 def read_head(path: Path, layout: Layout, most: int) -> tuple[list[str], list[RawRow]]:
@@ -99,11 +102,12 @@ def _rows(lines: Iterator[str], separator: str) -> Iterator[RawRow]:
         except csv.Error:
             yield RawRow(line, [], "too_long")
             continue
-        if not any(cell and not cell.isspace() for cell in cells):
+        whole = "".join(cells)
+        if not whole or whole.isspace():
             continue
         problem = None
-        if any(_TOO_LONG in cell for cell in cells):
+        if _TOO_LONG in whole:
             problem, cells = "too_long", []
-        elif any("\ufffd" in cell for cell in cells):
+        elif not whole.isascii() and "\ufffd" in whole:
             problem = "unreadable"
         yield RawRow(line, cells, problem)

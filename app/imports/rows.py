@@ -9,16 +9,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import lru_cache
 from typing import Any
 
-from app.contacts import readers, values
+from app.contacts import phones, readers, values
 from app.contacts.attributes import Attribute
 from app.contacts.problems import Problem, Wrong
 from app.contacts.values import Read
 from app.imports.columns import TARGETS, ColumnMap
 from app.imports.reader import RawRow
 from app.records import CompanyRef, normal_address, normal_company_name
-from app.spreadsheet import undefused
+from app.spreadsheet import MARK, undefused
 
 _COMPANY = frozenset({"company_name", "company_url", "company_description"})
 _NAMES = frozenset({"first_name", "last_name", "name"})
@@ -51,11 +52,14 @@ class Row:
     company: CompanyRef | None = None
     company_told: bool = False
     description: str | None = None
-    inferred_name: str = ""
     problems: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)
     origin: int | None = None
+
+    @property
+    def inferred_name(self) -> str:
+        return name_of_address(self.email) if self.email else ""
 
 
 @dataclass(slots=True)
@@ -68,14 +72,15 @@ class Interpreter:
     _used: list[tuple[int, ColumnMap]] = field(default_factory=list)
     _custom: frozenset[str] = frozenset()
     _readers: dict[str, tuple[str, Callable[[str], Read]]] = field(default_factory=dict)
+    _read_segments: Callable[[str], Read] = readers.segments
 
     def __post_init__(self) -> None:
         self._used = [(n, c) for n, c in enumerate(self.columns) if c.to is not None]
-        self._readers = {
-            column.to: self._read_as(column)
-            for _, column in self._used
-            if column.to is not None and column.to not in _READ_BESIDE
-        }
+        for _, column in self._used:
+            if column.to is not None and column.to not in _READ_BESIDE:
+                target, read = self._read_as(column)
+                self._readers[column.to] = (target, _remembering(read))
+        self._read_segments = _remembering(self._segments)
         self._custom = frozenset(f"attributes.{c.key}" for c in self.columns if c.is_custom)
 
     def __call__(self, raw: RawRow) -> Row:
@@ -93,7 +98,8 @@ class Interpreter:
         return row
 
     def _is_too_wide(self, cells: Sequence[str]) -> bool:
-        return any(cell.strip() for cell in cells[len(self.columns) :])
+        width = len(self.columns)
+        return len(cells) > width and any(cell.strip() for cell in cells[width:])
 
     def _origin(self, cells: Sequence[str]) -> int | None:
         """The line of the first file, where this one holds its bad rows (app/imports/bad_rows.py)."""
@@ -104,10 +110,12 @@ class Interpreter:
 
     def _cells(self, cells: Sequence[str]) -> dict[str, tuple[ColumnMap, str]]:
         """By target; what a short row leaves out is not told, which is not the same as empty."""
+        width = len(cells)
         return {
-            column.to: (column, undefused(cells[number]).strip())
+            column.to: (column, undefused(cell).strip() if cell[:1] == MARK else cell.strip())
             for number, column in self._used
-            if number < len(cells) and column.to is not None
+            if number < width and column.to is not None
+            for cell in (cells[number],)
         }
 
     def _read_address(self, row: Row, cells: dict[str, tuple[ColumnMap, str]]) -> None:
@@ -127,11 +135,10 @@ class Interpreter:
             row.problems.append(wrong.in_cell(column.column, cell))
             return
         row.email_norm = normal_address(row.email) or ""
-        row.inferred_name = name_of_address(row.email)
 
     def _read(self, row: Row, column: ColumnMap, cell: str) -> None:
         if column.to == "segments":
-            row.segments = self._checked(row, column, cell, self._segments) or []
+            row.segments = self._checked(row, column, cell, self._read_segments) or []
             return
         if column.to not in self._readers:
             return
@@ -164,7 +171,7 @@ class Interpreter:
         if to in {"created", "last_active"}:
             return lambda cell: values.moment(cell, self.options.zone)
         if to == "phone":
-            return lambda cell: values.phone(cell, self.options.region)
+            return lambda cell: phones.phone(cell, self.options.region)
         return readers.PROFILE[TARGETS[to]]
 
     def _custom_reader(self, column: ColumnMap) -> Callable[[str], Read]:
@@ -175,9 +182,9 @@ class Interpreter:
         return readers.segments(cell, "|, " if self.options.split_on_space else "|,")
 
     def _join_name(self, row: Row, cells: Mapping[str, tuple[ColumnMap, str]]) -> None:
-        if not _NAMES & cells.keys():
+        if _NAMES.isdisjoint(cells):
             return
-        parts = {name: " ".join(cells[name][1].split()) for name in _NAMES & cells.keys()}
+        parts = {name: " ".join(cells[name][1].split()) for name in _NAMES if name in cells}
         whole = parts.get("name") or " ".join(
             part for key in ("first_name", "last_name") if (part := parts.get(key))
         )
@@ -200,6 +207,11 @@ class Interpreter:
         row.company_told = "company_name" in told or "company_url" in told
 
 
+def _remembering(read: Callable[[str], Read]) -> Callable[[str], Read]:
+    """Most columns say few things again and again. A value is then the same object in many rows."""
+    return lru_cache(maxsize=1024)(read)
+
+
 def name_of_address(email: str) -> str:
     """`ada.lovelace+news@acme.example` to `Ada Lovelace`."""
     local = email.rpartition("@")[0].split("+")[0]
@@ -209,7 +221,7 @@ def name_of_address(email: str) -> str:
 
 _COMPANY_READERS: Mapping[str, Callable[[str], Read]] = {
     "company_name": readers.LINE,
-    "company_url": values.domain,
+    "company_url": lru_cache(maxsize=1024)(values.domain),
     "company_description": readers.TEXT,
 }
 

@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.contacts.values import region_of_prefix
+from app.contacts.phones import region_of_prefix
 from app.db.base import StoredRow
 from app.errors import Refused
 from app.imports.columns import ColumnMap, column_map

@@ -27,7 +27,7 @@ def contact(**columns: Any) -> Known:
 def row(**told: Any) -> Row:
     segments = told.pop("segments", None)
     custom = frozenset(t for t in told if t.startswith("attributes.my_"))
-    return Row(2, "a@x.example", "a@x.example", told, custom, segments=segments, inferred_name="A")
+    return Row(2, "a@x.example", "a@x.example", told, custom, segments=segments)
 
 
 def fields(mode: Any, known: Known | None, told: Row) -> dict[str, list[Any]]:

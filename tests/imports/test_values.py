@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.contacts import lists, values
+from app.contacts import lists, phones, values
 from app.contacts.countries import country
 from app.contacts.problems import Wrong
 from app.imports.columns import ColumnMap, column_map
@@ -117,7 +118,7 @@ def test_custom_dates_keep_their_day(cell: str, kept: str) -> None:
     ],
 )
 def test_phones(cell: str, region: str | None, kept: str) -> None:  # SPEC I5
-    assert values.phone(cell, region).value == kept
+    assert phones.phone(cell, region).value == kept
 
 
 @pytest.mark.parametrize(
@@ -126,11 +127,36 @@ def test_phones(cell: str, region: str | None, kept: str) -> None:  # SPEC I5
      ("1" * 40, "ES"), ("٣٤٦٥١٢٣٤", None)],
 )  # fmt: skip
 def test_other_than_phones(cell: str, region: str | None) -> None:
-    assert refusal(values.phone, cell, region).code == "phone_invalid"
+    assert refusal(phones.phone, cell, region).code == "phone_invalid"
+
+
+@settings(max_examples=500)
+@given(
+    st.sampled_from(["+1", "+34", "+39", "+44", "+49", "+52", "+54", "+7", "+800", "+290", "+999"]),
+    st.text("0123456789", min_size=3, max_size=14),
+    st.sampled_from(["", " ", "-", " (", ") ", "."]),
+    st.integers(0, 9),
+    st.sampled_from([None, "DE", "CA"]),
+)
+def test_written_in_full_a_phone_is_what_the_library_says(
+    prefix: str, national: str, between: str, at: int, region: str | None
+) -> None:
+    cell = f"{prefix}{between}{national[:at]}{between}{national[at:]}"
+    number: Any = None
+    try:
+        number = phonenumbers.parse(cell, region)
+        possible = phonenumbers.is_possible_number(number)
+    except phonenumbers.NumberParseException:
+        possible = False
+    if not possible:
+        assert refusal(phones.phone, cell, region).code == "phone_invalid"
+        return
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    assert phones.phone(cell, region).value == e164
 
 
 def test_an_extension_is_left_out_with_a_note() -> None:
-    read = values.phone("+49 30 123456 ext. 12", None)
+    read = phones.phone("+49 30 123456 ext. 12", None)
     assert (read.value, read.note and read.note[0]) == ("+4930123456", "phone_extension")
 
 
@@ -140,7 +166,7 @@ def test_an_extension_is_left_out_with_a_note() -> None:
      ("abc", None), ("٣٤", None)],
 )  # fmt: skip
 def test_prefixes(prefix: str, region: str | None) -> None:
-    assert values.region_of_prefix(prefix) == region
+    assert phones.region_of_prefix(prefix) == region
 
 
 @pytest.mark.parametrize(
