@@ -30,7 +30,7 @@ class Got:
 
 @dataclass(slots=True)
 class Receiver:
-    """``answer`` gets each request and says the status; ``most_at_once``: requests in flight."""
+    """``answer`` gets each whole request and says the status; ``most_at_once``: requests in flight."""
 
     url: str = ""
     got: list[Got] = field(default_factory=list)
@@ -49,6 +49,8 @@ class Receiver:
         body, more = b"", True
         while more:
             part = await receive()
+            if part["type"] == "http.disconnect":
+                return  # a sender that is stopped may have sent the headers and half a body
             body, more = body + part.get("body", b""), part.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         got = Got(body, headers)

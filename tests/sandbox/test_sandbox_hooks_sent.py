@@ -273,6 +273,20 @@ async def test_a_world_without_hooks_has_no_listener(world: World) -> None:
         assert world.hooks is None
 
 
+async def test_what_was_cut_off_is_no_hook(receiver: Receiver) -> None:
+    """A sender that is stopped sends half a request; nobody can tell its signature."""
+    host, port = receiver.url.removeprefix("http://").removesuffix("/hook").split(":")
+    for half in (b"", b'{"website_id":'):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n" + half)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.post(receiver.url, content=b"whole")
+    assert [got.body for got in receiver.got] == [b"whole"]
+
+
 async def test_the_program_sends_hooks(receiver: Receiver) -> None:
     """`crispsync sandbox --hooks-to URL`, in a process of its own."""
     program = [sys.executable, "-m", "app.cli", "sandbox", "--port", "0", "--live", "6000"]
