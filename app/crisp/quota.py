@@ -164,10 +164,21 @@ async def clear_pause(connection: AsyncConnection, credential: str, now_ms: int)
     )
 
 
-async def total_used(connection: AsyncConnection, credential: str, day: str) -> int:
-    total = await connection.scalar(
-        select(func.sum(quota_usage.c.used)).where(
-            quota_usage.c.credential == credential, quota_usage.c.day == day
-        )
+async def used_and_pause(
+    connection: AsyncConnection, credential: str, day: str
+) -> tuple[int, tuple[int, str, int] | None]:
+    """(requests used that day by all, what `find_pause` finds); one statement."""
+    used = (
+        select(func.sum(quota_usage.c.used))
+        .where(quota_usage.c.credential == credential, quota_usage.c.day == day)
+        .scalar_subquery()
     )
-    return int(total or 0)
+    p = quota_pauses.c
+    # From the sum, so that there is a row whether there is a pause or not.
+    base = select(used.label("used")).subquery()
+    query = select(base.c.used, p.until_ms, p.reason, p.in_a_row).select_from(
+        base.outerjoin(quota_pauses, p.credential == credential)
+    )
+    row = (await connection.execute(query)).one()
+    pause = None if row.until_ms is None else (row.until_ms, row.reason, row.in_a_row)
+    return int(row.used or 0), pause

@@ -7,7 +7,6 @@ a production token's answers prove them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.crisp.tables import scope_outcomes
-from app.db.base import StoredRow
+from app.db.base import AnySelect
 from app.db.upsert import insert_for
 
 if TYPE_CHECKING:
@@ -92,11 +91,8 @@ async def keep_outcomes(connection: AsyncConnection, client: CrispClient) -> Non
         )
 
 
-async def find_outcomes(connection: AsyncConnection, credential: str) -> Sequence[StoredRow]:
-    rows = await connection.execute(
-        select(scope_outcomes).where(scope_outcomes.c.credential == credential)
-    )
-    return rows.all()
+def outcomes_query(credential: str) -> AnySelect:
+    return select(scope_outcomes).where(scope_outcomes.c.credential == credential)
 
 
 def note(outcomes: dict[str, Outcome], path: str, *, refused: bool) -> None:

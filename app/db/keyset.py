@@ -1,8 +1,9 @@
 """Paging by key: a page starts after a row, not after a number of rows.
 
 New rows neither shift the pages nor repeat anything. Rows without a value come last in both
-directions, fetched by a second statement: ordering by `NULLS LAST` would leave the index unused on
-PostgreSQL, and without it the two databases disagree where empty values belong.
+directions, as the second part of a UNION ALL that is read only as far as the page needs: ordering by
+`NULLS LAST` would leave the index unused on PostgreSQL, and without it the two databases disagree
+where empty values belong.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Integer, Text, literal, tuple_
+from sqlalchemy import ColumnElement, Integer, Text, literal, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -115,14 +116,15 @@ async def fetch_page(
     """One page of `query`, whose rows get the extra columns `sort_value` and `row_id`."""
     back = cursor is not None and cursor.back
     wide = query.add_columns(order.column.label("sort_value"), order.id.label("row_id"))
-    rows: list[StoredRow] = []
+    parts = []
     for nulls in _zones(order, cursor):
         start = cursor if cursor and nulls == (cursor.value is None) else None
-        part = _part(wide, order, back, nulls, start).limit(size + 1 - len(rows))
-        rows += (await connection.execute(part)).all()
-        if len(rows) > size:
-            break
-    return _page(rows, cursor, size)
+        parts.append(_part(wide, order, back, nulls, start).limit(size + 1))
+    if len(parts) == 1:
+        return _page(list((await connection.execute(parts[0])).all()), cursor, size)
+    # Neither database reads parts with a limit side by side, so the first comes first.
+    both = union_all(*(select(part.subquery()) for part in parts)).limit(size + 1)
+    return _page(list((await connection.execute(both)).all()), cursor, size)
 
 
 def _zones(order: Order, cursor: Cursor | None) -> list[bool]:

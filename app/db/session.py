@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import stamina
-from sqlalchemy import event, make_url, text
+from sqlalchemy import event, make_url
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -51,10 +51,9 @@ class Database:
         """Raises DatabaseAway when the database does not answer."""
         try:
             async with self.engine.connect() as connection:
-                await connection.execution_options(read_only=True)
+                # The driver says so in its BEGIN, which costs no way to the server and back.
+                await connection.execution_options(read_only=True, postgresql_readonly=True)
                 async with connection.begin():
-                    if not self.is_sqlite:
-                        await connection.execute(text("SET TRANSACTION READ ONLY"))
                     yield connection
         except DBAPIError as error:
             if is_transient(error):

@@ -5,30 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.contacts.outside import find_trouble
-from app.db.base import StoredRow
+from app.db.base import AnySelect, StoredRow
 from app.db.migrate import HEAD
 from app.db.session import Database
+from app.db.together import ask_together
 from app.doctor.bell import look_at_bell
 from app.doctor.disk import look_at_disks
 from app.doctor.findings import Finding
-from app.doctor.websites import look_at_website, unknown_websites
+from app.doctor.websites import look_at_website, unknown_query, unknown_websites
 from app.errors import CrispsyncError, Refused
 from app.settings import Settings
 from app.sync.access import opened_client
-from app.sync.processes import working
-from app.sync.usage import read_quota
+from app.sync.processes import working_query
+from app.sync.usage import QuotaState, read_quota
 from app.vault.keys import Keyring, load_keyring
-from app.vault.store import find_unreadable
+from app.vault.store import sealed_query, unreadable_of
 from app.webhooks import hook_figures
 from app.websites.asking import Trouble, ask_crisp
 from app.websites.credential import NO_CREDENTIAL, PluginCredential, read_credential
-from app.websites.setup import read_scopes
+from app.websites.setup import scopes_query, scopes_seen
 from app.websites.tables import websites
 
 RECENT = timedelta(hours=24)
@@ -42,26 +43,56 @@ _CAUSE_OF = {
 }
 
 
+class Known(NamedTuple):
+    """What a page that examines shows as well."""
+
+    credential: PluginCredential
+    quota: QuotaState
+
+
+class _Deployment(NamedTuple):
+    """Rows of the queries of these names, asked together."""
+
+    sealed: Sequence[StoredRow]
+    processes: Sequence[StoredRow]
+    refusals: Sequence[StoredRow]
+    scopes: Sequence[StoredRow]
+    unknown: Sequence[StoredRow]
+
+
 async def examine(
-    db: Database, settings: Settings, website_id: str | None = None, *, live: bool = False
+    db: Database,
+    settings: Settings,
+    website_id: str | None = None,
+    *,
+    live: bool = False,
+    known: Known | None = None,
 ) -> list[Finding]:
     """Of the deployment and of this website, or of all. `live` asks Crisp, a request each.
 
-    Raises DatabaseAway.
+    `known` is read when the caller has not read it. Raises DatabaseAway.
     """
     async with db.read() as connection:
         revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
     if revision != HEAD:
         return [Finding("database_behind", f"It is at {revision}, this program at {HEAD}.")]
-    credential = await read_credential(db, settings)
+    credential, quota = known or await read_known(db, settings)
     found = _of_settings(settings, credential)
-    found += await _quota(db, settings)
+    found += _of_quota(quota)
     found += await asyncio.to_thread(look_at_disks, settings)
     found += await look_at_bell(settings)
     found += await asyncio.to_thread(_list_of_erased, settings)
     async with db.read() as connection:
-        rows = await _websites(connection, website_id)
-        found += await _of_database(connection, settings, credential)
+        rows, *asked = await ask_together(
+            connection,
+            _websites(website_id),
+            sealed_query(),
+            working_query(connection),
+            hook_figures.refusals_query(),
+            scopes_query(credential.identifier),
+            unknown_query(),
+        )
+        found += _of_database(_Deployment(*asked), settings)
         for row in rows:
             found += await look_at_website(connection, row)
     if live and credential.trouble is None:
@@ -69,11 +100,15 @@ async def examine(
     return found
 
 
-async def _websites(connection: AsyncConnection, website_id: str | None) -> Sequence[StoredRow]:
+async def read_known(db: Database, settings: Settings) -> Known:
+    """Raises DatabaseAway."""
+    credential = await read_credential(db, settings)
+    return Known(credential, await read_quota(db, settings, credential))
+
+
+def _websites(website_id: str | None) -> AnySelect:
     query = select(websites).order_by(websites.c.name, websites.c.id)
-    if website_id is not None:
-        query = query.where(websites.c.id == website_id)
-    return (await connection.execute(query)).all()
+    return query if website_id is None else query.where(websites.c.id == website_id)
 
 
 def _of_settings(settings: Settings, credential: PluginCredential) -> list[Finding]:
@@ -92,8 +127,7 @@ def _list_of_erased(settings: Settings) -> list[Finding]:
     return [] if trouble is None else [Finding("erased_list", trouble)]
 
 
-async def _quota(db: Database, settings: Settings) -> list[Finding]:
-    quota = await read_quota(db, settings)
+def _of_quota(quota: QuotaState) -> list[Finding]:
     told = f"{quota.used:,} of {quota.limit:,} requests used today"
     if quota.paused_until is not None:
         return [
@@ -102,29 +136,26 @@ async def _quota(db: Database, settings: Settings) -> list[Finding]:
     return [Finding("quota_used_up", f"{told}.")] if quota.used >= quota.limit else []
 
 
-async def _of_database(
-    connection: AsyncConnection, settings: Settings, credential: PluginCredential
-) -> list[Finding]:
+def _of_database(of: _Deployment, settings: Settings) -> list[Finding]:
     found = [
         Finding("not_decryptable", f"{field} of {'the plugin' if owner == 'plugin' else owner}.")
-        for owner, field in await find_unreadable(connection, _keyring(settings))
+        for owner, field in unreadable_of(of.sealed, _keyring(settings))
     ]
-    processes = await working(connection)
-    if not processes:
+    if not of.processes:
         found.append(Finding("worker_not_running", "No process told of itself in the last minute."))
-    for process in processes:
+    for process in of.processes:
         found += _clocks(process)
-    for refused in await hook_figures.refusals(connection):
+    for refused in of.refusals:
         if refused.cause.startswith("signature") and refused.last_at > clock.now() - RECENT:
             told = (
                 f"{refused.refused:,} refused ({refused.cause}), last {_minute(refused.last_at)}."
             )
             found.append(Finding("signature_failing", told))
-    for scope in await read_scopes(connection, credential.identifier):
+    for scope in scopes_seen(of.scopes):
         if scope.is_refused and scope.refused_at is not None:
             told = f"{scope.name}, last refused {_minute(scope.refused_at)}."
             found.append(Finding("scope_missing", told))
-    return found + await unknown_websites(connection)
+    return found + unknown_websites(of.unknown)
 
 
 def _keyring(settings: Settings) -> Keyring | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.db.base import StoredRow
+from app.db.base import AnySelect, StoredRow
+from app.db.together import ask_together
 from app.doctor.findings import Finding
 from app.sync.tables import sync_runs
-from app.webhooks.hook_figures import count_dead, last_received
-from app.webhooks.silence import silent_since
+from app.webhooks.hook_figures import COUNTED_EVERYWHERE, dead_query, last_of, last_query
+from app.webhooks.silence import silence_of, usual_query
 from app.webhooks.tables import IS_KEPT, inbox_events
 from app.websites.tables import websites
 
@@ -31,12 +33,20 @@ async def look_at_website(connection: AsyncConnection, row: StoredRow) -> list[F
         found.append(Finding("conversations_off", f"In the settings of {row.name}.", row.id))
     if not row.import_people:
         found.append(Finding("people_off", f"In the settings of {row.name}.", row.id))
+    (newest,), (usual,), runs, audits, (letters,) = await ask_together(
+        connection,
+        last_query(row.id),
+        usual_query(row.id),
+        _last_run(row.id),
+        _last_audit(row.id),
+        dead_query(row.id),
+    )
     if row.status in {"connected", "waiting"}:
-        found += await _hooks(connection, row)
+        found += await _hooks(connection, row, last_of(newest), usual)
     if row.status == "connected":
-        found += await _last_run(connection, row)
-        found += await _last_audit(connection, row)
-    dead = await count_dead(connection, row.id)
+        found += [finding for run in runs for finding in _of_run(row, run)]
+        found += [finding for audit in audits for finding in _of_audit(row, audit)]
+    dead = min(letters.dead, COUNTED_EVERYWHERE)
     if dead:
         found.append(Finding("dead_letters", f"{dead:,} of {row.name} or of nobody.", row.id))
     return found
@@ -49,8 +59,10 @@ def _cause_of(attention: str) -> str:
     return "credential_rejected" if "credential" in attention else "run_failed"
 
 
-async def _hooks(connection: AsyncConnection, row: StoredRow) -> list[Finding]:
-    silence = await silent_since(connection, row.id)
+async def _hooks(
+    connection: AsyncConnection, row: StoredRow, last: datetime | None, usual: StoredRow
+) -> list[Finding]:
+    silence = await silence_of(connection, row.id, last, usual)
     if silence is not None:
         told = (
             f"{row.name} is silent since {silence.since:%Y-%m-%d %H:%M} UTC, unlike on other days."
@@ -58,39 +70,41 @@ async def _hooks(connection: AsyncConnection, row: StoredRow) -> list[Finding]:
         return [Finding("hooks_not_arriving", told, row.id)]
     if row.connected_at > clock.now() - NEVER_AFTER:
         return []
-    if await last_received(connection, row.id) is None:
+    if last is None:
         told = f"None of {row.name} since it was connected ({row.connected_at:%Y-%m-%d})."
         return [Finding("hooks_not_arriving", told, row.id)]
     return []
 
 
-async def _last_run(connection: AsyncConnection, row: StoredRow) -> list[Finding]:
-    run = (
-        await connection.execute(
-            select(sync_runs.c.kind, sync_runs.c.state, sync_runs.c.error)
-            .where(sync_runs.c.website_id == row.id)
-            .order_by(sync_runs.c.created_at.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    if run is None or run.state != "failed" or row.attention:
+def _last_run(website_id: str) -> AnySelect:
+    return (
+        select(sync_runs.c.kind, sync_runs.c.state, sync_runs.c.error)
+        .where(sync_runs.c.website_id == website_id)
+        .order_by(sync_runs.c.created_at.desc())
+        .limit(1)
+    )
+
+
+def _of_run(row: StoredRow, run: StoredRow) -> list[Finding]:
+    if run.state != "failed" or row.attention:
         return []
     return [
         Finding("run_failed", f"{run.kind} of {row.name}: {run.error or 'no reason kept'}", row.id)
     ]
 
 
-async def _last_audit(connection: AsyncConnection, row: StoredRow) -> list[Finding]:
+def _last_audit(website_id: str) -> AnySelect:
     r = sync_runs.c
-    counts: dict[str, int] = (
-        await connection.scalar(
-            select(r.counts)
-            .where(r.website_id == row.id, r.kind == "audit", r.state.in_(("done", "partial")))
-            .order_by(r.created_at.desc())
-            .limit(1)
-        )
-        or {}
+    return (
+        select(r.counts)
+        .where(r.website_id == website_id, r.kind == "audit", r.state.in_(("done", "partial")))
+        .order_by(r.created_at.desc())
+        .limit(1)
     )
+
+
+def _of_audit(row: StoredRow, audit: StoredRow) -> list[Finding]:
+    counts: dict[str, int] = audit.counts or {}
     drifted = counts.get("drifted", 0)
     if not drifted:
         return []
@@ -98,8 +112,9 @@ async def _last_audit(connection: AsyncConnection, row: StoredRow) -> list[Findi
     return [Finding("drift_found", told, row.id)]
 
 
-async def unknown_websites(connection: AsyncConnection) -> list[Finding]:
-    parked = (
+def unknown_query() -> AnySelect:
+    """Websites that are not known here, with how many `hooks` are parked for them."""
+    return (
         select(inbox_events.c.website_id, func.count().label("hooks"))
         .where(IS_KEPT, inbox_events.c.state == "parked", inbox_events.c.website_id.is_not(None))
         .where(inbox_events.c.website_id.not_in(select(websites.c.id)))
@@ -107,7 +122,7 @@ async def unknown_websites(connection: AsyncConnection) -> list[Finding]:
         .order_by(inbox_events.c.website_id)
         .limit(UNKNOWN_SHOWN)
     )
-    return [
-        Finding("website_unknown", f"{row.hooks:,} wait for {row.website_id}.")
-        for row in await connection.execute(parked)
-    ]
+
+
+def unknown_websites(rows: Sequence[StoredRow]) -> list[Finding]:
+    return [Finding("website_unknown", f"{row.hooks:,} wait for {row.website_id}.") for row in rows]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.accounts.saved_views import views_of
 from app.db.keyset import read_cursor
+from app.db.together import ask_together
 from app.errors import NotFound
 from app.pages import queries_companies as queries
 from app.pages import queries_conversations, queries_figures
@@ -17,8 +18,8 @@ from app.pages.facts import attributes
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_listing
-from app.pages.queries_merges import merges_of
-from app.pages.queries_ties import ties_of
+from app.pages.queries_merges import merges_query
+from app.pages.queries_ties import ties_query
 
 router = APIRouter(dependencies=[Depends(viewer)])
 
@@ -68,15 +69,21 @@ async def _context(page: Visit, company_id: str) -> dict[str, Any]:
     cursor = read_cursor(page.request.query_params.get("cursor", ""), queries_conversations.FEW)
     weeks = moments.weeks(WEEKS)
     figures = await queries_figures.figures(connection, website_id, own, moments, weeks)
-    members = await queries.members_of(connection, website_id, company_id)
-    counts = await queries.member_counts(connection, website_id, [company_id])
+    members, counts, merged, ties, aliases = await ask_together(
+        connection,
+        queries.members_query(website_id, company_id),
+        queries.member_counts_query(website_id, [company_id]),
+        merges_query(website_id, "company", company_id),
+        ties_query(website_id, company_id),
+        queries.aliases_query(website_id, company_id),
+    )
     return {
         "members": members[: queries.MEMBERS_SHOWN],
         "more_members": len(members) > queries.MEMBERS_SHOWN,
-        "member_count": counts.get(company_id, 0),
-        "merged": await merges_of(connection, website_id, "company", company_id),
-        "ties": await ties_of(connection, website_id, company_id),
-        "aliases": await queries.aliases_of(connection, website_id, company_id),
+        "member_count": counts[0].members if counts else 0,
+        "merged": merged,
+        "ties": ties,
+        "aliases": aliases,
         "figures": figures,
         "shown": await queries_conversations.newest(
             connection, website_id, own, CONVERSATIONS_SHOWN, cursor

@@ -11,6 +11,7 @@ from app.accounts.actors import Role
 from app.accounts.saved_views import views_of
 from app.conversations.tables import conversations as table
 from app.db.keyset import read_cursor
+from app.db.together import ask_together
 from app.errors import NotFound
 from app.pages import queries_contacts as queries
 from app.pages import queries_conversation, queries_conversations, queries_figures
@@ -19,7 +20,7 @@ from app.pages.facts import sourced, sourced_heads, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
 from app.pages.listing import read_listing
-from app.pages.queries_merges import merges_of
+from app.pages.queries_merges import merges_query
 from app.pages.wording import contact_name
 from app.sync.refresh_now import cost_of_contact
 
@@ -88,10 +89,16 @@ async def _context(page: Visit, contact_id: str) -> dict[str, Any]:
         connection, website_id, own, CONVERSATIONS_SHOWN, cursor
     )
     ids = [row.id for row in shown.rows]
+    merged, addresses, memberships = await ask_together(
+        connection,
+        merges_query(website_id, "contact", contact_id),
+        queries.addresses_query(website_id, contact_id),
+        queries_conversation.memberships_query(website_id, contact_id),
+    )
     return {
-        "merged": await merges_of(connection, website_id, "contact", contact_id),
-        "addresses": await queries.addresses_of(connection, website_id, contact_id),
-        "memberships": await queries_conversation.memberships(connection, website_id, contact_id),
+        "merged": merged,
+        "addresses": addresses,
+        "memberships": memberships,
         "figures": await queries_figures.figures(
             connection, website_id, own, moments, moments.weeks(WEEKS)
         ),

@@ -13,6 +13,7 @@ from app import clock
 from app.accounts.saved_views import views_of
 from app.conversations.tables import conversations as table
 from app.db.keyset import Cursor, read_cursor
+from app.db.together import ask_together
 from app.edits.wishes import NO_ADDRESS
 from app.errors import NotFound
 from app.pages import queries_conversation as one
@@ -137,17 +138,20 @@ async def _require(page: Visit, conversation_id: str) -> Any:
 
 async def _beside(page: Visit, row: Any) -> dict[str, Any]:
     connection, website_id = page.connection, page.website_id
-    owners = await many.companies_of(connection, website_id, [row.id])
+    owners, memberships, decisions = await ask_together(
+        connection,
+        many.companies_query(website_id, [row.id]),
+        one.memberships_query(website_id, row.contact_id or ""),
+        one.decisions_query(website_id, row.id),
+    )
     others: Sequence[Any] = ()
-    companies: list[Any] = []
     if row.contact_id:
         same = (table.c.contact_id == row.contact_id, table.c.id != row.id)
         others = await many.newest_few(connection, website_id, same, OTHERS_SHOWN + 1)
-        companies = list(await one.memberships(connection, website_id, row.contact_id))
     return {
-        "owners": owners.get(row.id, []),
+        "owners": owners,
         "others": others,
-        "memberships": companies,
-        "decisions": await one.decisions(connection, website_id, row.id) if row.decided else (),
+        "memberships": memberships,
+        "decisions": decisions,
         "neighbours": await one.neighbours(connection, website_id, row),
     }

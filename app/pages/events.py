@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app import clock
 from app.db.keyset import Cursor, KeyPage, Order
+from app.db.together import ask_together
 from app.errors import NotFound
 from app.pages import event_words
 from app.pages.access import viewer
@@ -23,7 +24,7 @@ from app.pages.times import Moments
 from app.webhooks import hook_figures
 from app.webhooks.letters import STATES, Filter, Place, get_event, list_events
 from app.webhooks.redact import redact
-from app.webhooks.silence import Silence, silent_since
+from app.webhooks.silence import Silence, silence_of, usual_query
 from app.webhooks.tables import inbox_events
 from app.webhooks.wanted import EVENTS_TO_TICK
 
@@ -123,13 +124,23 @@ def _written(place: Place | None, *, back: bool) -> str | None:
 
 async def _health(page: Visit) -> Health:
     connection, website_id = page.connection, page.website_id
+    days, (backlog,), (newest,), (usual,), refusals, missed = await ask_together(
+        connection,
+        hook_figures.days_query(website_id),
+        hook_figures.backlog_query(website_id),
+        hook_figures.last_query(website_id),
+        usual_query(website_id),
+        hook_figures.refusals_query(),
+        hook_figures.missed_query(website_id),
+    )
+    last = hook_figures.last_of(newest)
     return Health(
-        figures=await hook_figures.event_figures(connection, website_id),
-        backlog=await hook_figures.backlog(connection, website_id),
-        last=await hook_figures.last_received(connection, website_id),
-        silence=await silent_since(connection, website_id),
-        refusals=await hook_figures.refusals(connection),
-        missed=event_words.missed_days(await hook_figures.missed_per_day(connection, website_id)),
+        figures=hook_figures.figures_of_days(days),
+        backlog=hook_figures.backlog_of(backlog),
+        last=last,
+        silence=await silence_of(connection, website_id, last, usual),
+        refusals=refusals,
+        missed=event_words.missed_days(missed),
     )
 
 

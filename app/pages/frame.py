@@ -26,7 +26,6 @@ from app.pages.rows import AnyRow
 from app.pages.security import session_of
 from app.pages.states import NO_WEBSITE, State, state_of
 from app.pages.times import Moments
-from app.webhooks.hook_figures import count_dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +120,15 @@ async def open_frame(connection: AsyncConnection, request: Request) -> Frame:
     website = choose_website(websites, request.query_params.get("website", ""))
     if website is None:
         return Frame(request.url.path, actor=actor, form_token=form_token)
-    runs = await queries_frame.latest_runs(connection, website.id)
+    standing = await queries_frame.standing_of(connection, website.id)
     return Frame(
         path=request.url.path,
         websites=websites,
         website=website,
-        runs=runs,
-        unmatched=await queries_frame.count_unmatched(connection, website.id),
-        dead_letters=await count_dead(connection, website.id),
-        state=state_of(website, runs),
+        runs=standing.runs,
+        unmatched=standing.unmatched,
+        dead_letters=standing.dead_letters,
+        state=state_of(website, standing.runs),
         q=request.query_params.get("q", "")[:200] if request.url.path == "/search" else "",
         actor=actor,
         form_token=form_token,

@@ -39,8 +39,7 @@ async def overview(request: Request) -> Response:
     async with visit(request) as page:
         connection, website_id, moments = page.connection, page.website_id, page.frame.moments
         totals = await queries.totals(connection, website_id)
-        waiting = await queries.longest_waiting(connection, website_id, ROWS)
-        newest = await queries.newest(connection, website_id, ROWS)
+        waiting, newest = await queries.waiting_and_newest(connection, website_id, ROWS)
         shown = {row.id for row in (*waiting, *newest)}
         owners = await queries_conversations.companies_of(connection, website_id, shown)
         days = moments.days(DAYS)

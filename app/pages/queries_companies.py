@@ -101,8 +101,13 @@ async def member_counts(
     """Present members, each once, deleted contacts not among them."""
     if not company_ids:
         return {}
+    rows = await connection.execute(member_counts_query(website_id, company_ids))
+    return {row.company_id: row.members for row in rows}
+
+
+def member_counts_query(website_id: str, company_ids: Sequence[str]) -> AnySelect:
     link = contact_companies.c
-    query = (
+    return (
         select(link.company_id, func.count(distinct(link.contact_id)).label("members"))
         .join_from(
             contact_companies,
@@ -117,7 +122,6 @@ async def member_counts(
         )
         .group_by(link.company_id)
     )
-    return {row.company_id: row.members for row in await connection.execute(query)}
 
 
 async def counts_of(
@@ -155,25 +159,20 @@ async def get_company(
     return (await connection.execute(query)).first()
 
 
-async def aliases_of(
-    connection: AsyncConnection, website_id: str, company_id: str
-) -> Sequence[AnyRow]:
+def aliases_query(website_id: str, company_id: str) -> AnySelect:
     a = company_aliases.c
-    query = (
+    return (
         select(a.kind, a.value)
         .where(a.website_id == website_id, a.company_id == company_id)
         .order_by(a.kind, a.value)
         .limit(50)
     )
-    return (await connection.execute(query)).all()
 
 
-async def members_of(
-    connection: AsyncConnection, website_id: str, company_id: str
-) -> Sequence[AnyRow]:
+def members_query(website_id: str, company_id: str) -> AnySelect:
     """Present members first; one more than is shown tells that there are more."""
     link = contact_companies.c
-    query = (
+    return (
         select(
             contacts.c.id, contacts.c.name, contacts.c.email, contacts.c.deleted_at,
             contacts.c.attributes, contacts.c.last_active_at, link.since, link.until,
@@ -187,4 +186,3 @@ async def members_of(
         .order_by(link.until.is_not(None), ByteOrder(contacts.c.search), contacts.c.id)
         .limit(MEMBERS_SHOWN + 1)
     )  # fmt: skip
-    return (await connection.execute(query)).all()

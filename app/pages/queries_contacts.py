@@ -173,14 +173,11 @@ async def get_contact(
     return (await connection.execute(query)).first()
 
 
-async def addresses_of(
-    connection: AsyncConnection, website_id: str, contact_id: str
-) -> Sequence[AnyRow]:
+def addresses_query(website_id: str, contact_id: str) -> AnySelect:
     e = contact_emails.c
-    query = (
+    return (
         select(e.email_norm, e.is_primary, e.source)
         .where(e.website_id == website_id, e.contact_id == contact_id)
         .order_by(e.is_primary.desc(), e.email_norm)
         .limit(100)
     )
-    return (await connection.execute(query)).all()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies, contact_companies
@@ -14,7 +13,7 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversations, link_decisions, messages
 from app.db.keyset import Cursor, KeyPage, Order, fetch_page
 from app.pages.queries_conversations import FIRST_WORDS
-from app.pages.rows import AnyRow
+from app.pages.rows import AnyRow, AnySelect
 
 PAGE_OF_THREAD = 200
 """Messages shown at once: a long read, and still a page of some hundred kilobytes."""
@@ -40,12 +39,6 @@ async def get_conversation(
             FIRST_WORDS,
             rival.c.name.label("rival_name"),
             rival.c.email.label("rival_email"),
-            exists()
-            .where(
-                link_decisions.c.website_id == c.website_id,
-                link_decisions.c.conversation_id == c.id,
-            )
-            .label("decided"),
         )
         .select_from(
             conversations.outerjoin(
@@ -108,12 +101,10 @@ def _bound(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
     return literal(value, column.type)
 
 
-async def memberships(
-    connection: AsyncConnection, website_id: str, contact_id: str
-) -> Sequence[AnyRow]:
+def memberships_query(website_id: str, contact_id: str) -> AnySelect:
     """A contact's companies, present ones first, without deleted ones."""
     link = contact_companies.c
-    query = (
+    return (
         select(
             companies.c.id,
             companies.c.name,
@@ -134,14 +125,11 @@ async def memberships(
         )
         .order_by(link.until.is_not(None), link.since.desc(), companies.c.id)
     )
-    return (await connection.execute(query)).all()
 
 
-async def decisions(
-    connection: AsyncConnection, website_id: str, conversation_id: str
-) -> Sequence[AnyRow]:
+def decisions_query(website_id: str, conversation_id: str) -> AnySelect:
     d = link_decisions.c
-    query = (
+    return (
         select(
             d.contact_id, d.decision, d.decided_by, d.decided_at, contacts.c.name, contacts.c.email
         )
@@ -155,7 +143,6 @@ async def decisions(
         .order_by(d.decided_at.desc(), d.contact_id)
         .limit(20)
     )
-    return (await connection.execute(query)).all()
 
 
 async def neighbours(connection: AsyncConnection, website_id: str, row: AnyRow) -> AnyRow | None:

@@ -258,20 +258,23 @@ async def companies_of(
     found: dict[str, list[AnyRow]] = defaultdict(list)
     if not ids:
         return found
+    for row in await connection.execute(companies_query(website_id, ids)):
+        found[row.conversation_id].append(row)
+    return found
+
+
+def companies_query(website_id: str, conversation_ids: Sequence[str]) -> AnySelect:
     link = conversation_companies.c
-    query = (
+    return (
         select(link.conversation_id, companies.c.id, companies.c.name)
         .join_from(
             conversation_companies,
             companies,
             and_(companies.c.website_id == link.website_id, companies.c.id == link.company_id),
         )
-        .where(link.website_id == website_id, link.conversation_id.in_(ids))
+        .where(link.website_id == website_id, link.conversation_id.in_(conversation_ids))
         .order_by(companies.c.name, companies.c.id)
     )
-    for row in await connection.execute(query):
-        found[row.conversation_id].append(row)
-    return found
 
 
 async def newest(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations
+from app.db.together import ask_together
 from app.matching.settled import is_open
-from app.pages.rows import AnyRow
+from app.pages.rows import AnyRow, AnySelect
 from app.pages.states import UNFINISHED
 from app.sync.tables import sync_runs
+from app.webhooks.hook_figures import COUNTED_EVERYWHERE, dead_query
 from app.websites.tables import websites
+
+RUNS = 3
 
 
 async def all_websites(connection: AsyncConnection) -> Sequence[AnyRow]:
@@ -35,24 +40,38 @@ async def all_websites(connection: AsyncConnection) -> Sequence[AnyRow]:
     return (await connection.execute(query)).all()
 
 
-async def latest_runs(
-    connection: AsyncConnection, website_id: str, limit: int = 3
-) -> Sequence[AnyRow]:
-    """Unfinished runs first, then the newest ones."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`runs`: unfinished ones first, then the newest. `unmatched`: without those that somebody settled
+    otherwise than by a contact.
+    """
+
+    runs: Sequence[AnyRow]
+    unmatched: int
+    dead_letters: int
+
+
+async def standing_of(connection: AsyncConnection, website_id: str) -> Standing:
+    """One statement."""
+    runs, (unmatched,), (letters,) = await ask_together(
+        connection, _latest_runs(website_id), _unmatched(website_id), dead_query(website_id)
+    )
+    return Standing(runs, unmatched.unmatched, min(letters.dead, COUNTED_EVERYWHERE))
+
+
+def _latest_runs(website_id: str) -> AnySelect:
     finished = case((sync_runs.c.state.in_(UNFINISHED), 0), else_=1)
-    query = (
+    return (
         select(sync_runs)
         .where(sync_runs.c.website_id == website_id)
         .order_by(finished, sync_runs.c.created_at.desc(), sync_runs.c.id)
-        .limit(limit)
+        .limit(RUNS)
     )
-    return (await connection.execute(query)).all()
 
 
-async def count_unmatched(connection: AsyncConnection, website_id: str) -> int:
-    """Without those that somebody settled otherwise than by a contact."""
-    query = (
-        select(func.count())
+def _unmatched(website_id: str) -> AnySelect:
+    return (
+        select(func.count().label("unmatched"))
         .select_from(conversations)
         .where(
             conversations.c.website_id == website_id,
@@ -61,4 +80,3 @@ async def count_unmatched(connection: AsyncConnection, website_id: str) -> int:
             is_open(website_id),
         )
     )
-    return (await connection.execute(query)).scalar_one()

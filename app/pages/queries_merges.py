@@ -13,18 +13,16 @@ from app.db.keyset import ByteOrder
 from app.edits.journal import Kind
 from app.matching.tables import merges
 from app.pages.listing import matching_words
-from app.pages.rows import AnyRow
+from app.pages.rows import AnyRow, AnySelect
 
 CANDIDATES = 20
 
 
-async def merges_of(
-    connection: AsyncConnection, website_id: str, kind: Kind, winner_id: str
-) -> Sequence[AnyRow]:
+def merges_query(website_id: str, kind: Kind, winner_id: str) -> AnySelect:
     """Newest first, with the `name` and `email` or `domain` of what was merged."""
     table = contacts if kind == "contact" else companies
     second = contacts.c.email if kind == "contact" else companies.c.domain
-    query = (
+    return (
         select(
             merges.c.id, merges.c.loser_id, merges.c.merged_at, merges.c.merged_by,
             table.c.name, second.label("second"),
@@ -42,7 +40,6 @@ async def merges_of(
         )
         .order_by(merges.c.number.desc())
     )  # fmt: skip
-    return (await connection.execute(query)).all()
 
 
 async def candidates(

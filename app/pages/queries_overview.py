@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.tables import companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations, messages
+from app.db.together import ask_together
 from app.pages.queries_conversations import OPEN, last_human, rows_of, waiting
-from app.pages.rows import AnyRow
+from app.pages.rows import AnyRow, AnySelect
 from app.pages.states import UNFINISHED
 from app.sync.tables import sync_runs
 from app.webhooks.tables import hook_days
@@ -39,12 +40,21 @@ async def totals(connection: AsyncConnection, website_id: str) -> AnyRow:
     return (await connection.execute(query)).one()
 
 
-async def longest_waiting(
+async def waiting_and_newest(
     connection: AsyncConnection, website_id: str, limit: int
-) -> Sequence[AnyRow]:
-    """Each with `waiting_since`, and in `waiting_count` how many wait in all."""
+) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
+    """Those that wait longest, each with `waiting_since` and in `waiting_count` how many wait in all,
+    and the newest ones; one statement.
+    """
+    waiting, newest = await ask_together(
+        connection, _longest_waiting(website_id, limit), _newest(website_id, limit)
+    )
+    return waiting, newest
+
+
+def _longest_waiting(website_id: str, limit: int) -> AnySelect:
     since = last_human(messages.c.sent_at)
-    query = (
+    return (
         rows_of(
             website_id, since.label("waiting_since"), func.count().over().label("waiting_count")
         )
@@ -52,14 +62,13 @@ async def longest_waiting(
         .order_by(conversations.c.crisp_updated_at, conversations.c.id)
         .limit(limit)
     )
-    return (await connection.execute(query)).all()
 
 
-async def newest(connection: AsyncConnection, website_id: str, limit: int) -> Sequence[AnyRow]:
+def _newest(website_id: str, limit: int) -> AnySelect:
     c = conversations.c
     query = rows_of(website_id).where(c.crisp_updated_at.is_not(None))
     order = (c.crisp_updated_at.desc(), c.id.desc())
-    return (await connection.execute(query.order_by(*order).limit(limit))).all()
+    return query.order_by(*order).limit(limit)
 
 
 async def busiest(

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.keyset import ByteOrder, Cursor, KeyPage, Order, fetch_page
-from app.pages.rows import AnyRow
+from app.pages.rows import AnyRow, AnySelect
 from app.pages.states import UNFINISHED
 from app.sync.tables import audit_findings, sync_failures, sync_runs
 
@@ -80,11 +80,10 @@ async def findings_of(
     return (await connection.execute(query)).all()
 
 
-async def last_finished(connection: AsyncConnection, website_id: str) -> AnyRow | None:
-    query = (
+def last_finished_query(website_id: str) -> AnySelect:
+    return (
         select(sync_runs)
         .where(sync_runs.c.website_id == website_id, sync_runs.c.finished_at.is_not(None))
         .order_by(sync_runs.c.created_at.desc(), sync_runs.c.id)
         .limit(1)
     )
-    return (await connection.execute(query)).first()

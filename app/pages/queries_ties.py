@@ -33,8 +33,5 @@ async def list_ties(connection: AsyncConnection, website_id: str) -> Sequence[An
     return (await connection.execute(_ties(website_id).limit(SHOWN))).all()
 
 
-async def ties_of(
-    connection: AsyncConnection, website_id: str, company_id: str
-) -> Sequence[AnyRow]:
-    query = _ties(website_id).where(_t.company_id == company_id)
-    return (await connection.execute(query.limit(SHOWN))).all()
+def ties_query(website_id: str, company_id: str) -> AnySelect:
+    return _ties(website_id).where(_t.company_id == company_id).limit(SHOWN)

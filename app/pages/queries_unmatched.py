@@ -12,17 +12,21 @@ from app.db.keyset import Cursor, KeyPage, fetch_page
 from app.edits.wishes import group_of, unmatched_of
 from app.matching.settled import is_ignored, is_left_alone, is_open, is_tied
 from app.pages.queries_conversations import SORTS, rows_of
-from app.pages.rows import AnyRow
+from app.pages.rows import AnyRow, AnySelect
 
 _c = conversations.c
 PLACES = SORTS["updated"].order
 
 
-async def by_reason(
-    connection: AsyncConnection, website_id: str, *, settled: bool = True
-) -> Sequence[AnyRow]:
-    """`settled`: also those about which nobody is asked any more."""
-    query = (
+async def by_reason(connection: AsyncConnection, website_id: str) -> Sequence[AnyRow]:
+    """Without those about which nobody is asked any more."""
+    query = by_reason_query(website_id).where(is_open(website_id))
+    return (await connection.execute(query)).all()
+
+
+def by_reason_query(website_id: str) -> AnySelect:
+    """Of all, settled or not."""
+    return (
         select(
             _c.unmatched_reason.label("reason"),
             func.count().label("n"),
@@ -32,9 +36,6 @@ async def by_reason(
         .group_by(_c.unmatched_reason)
         .order_by(func.count().desc(), _c.unmatched_reason)
     )
-    if not settled:
-        query = query.where(is_open(website_id))
-    return (await connection.execute(query)).all()
 
 
 async def count_settled(connection: AsyncConnection, website_id: str) -> AnyRow:

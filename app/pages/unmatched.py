@@ -42,7 +42,7 @@ class Group:
 async def unmatched(request: Request) -> Response:
     async with visit(request) as page:
         connection, website_id = page.connection, page.website_id
-        reasons = await queries.by_reason(connection, website_id, settled=False)
+        reasons = await queries.by_reason(connection, website_id)
         domains = await by_domain(connection, website_id)
         settled = await queries.count_settled(connection, website_id)
         latest = await queries_remedies.latest_remedies(

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations, messages
+from app.db.together import ask_together
 from app.doctor.findings import Finding
-from app.doctor.look import examine
+from app.doctor.look import examine, read_known
 from app.pages import queries_syncs, queries_unmatched
 from app.pages.access import admin
 from app.pages.frame import Visit, database_of, open_frame, visit
 from app.pages.mapping_form import FIELD, read_lines
-from app.pages.parts import quota_now
+from app.pages.rows import AnySelect
 from app.pages.run_words import view_run
 from app.settings import Settings, get_settings
 from app.vault.seal import PLUGIN
@@ -101,14 +102,12 @@ async def connection_page(request: Request) -> Response:
 async def show_connection(
     request: Request, *, live: bool = False, status: int = 200, trouble: str = ""
 ) -> Response:
-    settings, quota = settings_of(request), await quota_now(request)
-    db = database_of(request)
+    settings, db = settings_of(request), database_of(request)
     async with visit_anyhow(request) as page:
         website_id = page.frame.website.id if page.frame.website is not None else None
-    findings = await examine(db, settings, website_id, live=live)
-    plugin_id = (await read_credential(db, settings)).plugin_id
-    async with visit_anyhow(request) as page:
         evidence = await _evidence(page) if website_id is not None else None
+    known = await read_known(db, settings)
+    findings = await examine(db, settings, website_id, live=live, known=known)
     return page.show(
         "connection.html",
         status,
@@ -116,9 +115,9 @@ async def show_connection(
         meant=[one for one in findings if not one.is_fault],
         causes=_by_question(findings),
         live=live,
-        quota=quota,
+        quota=known.quota,
         evidence=evidence,
-        install=install_link(plugin_id),
+        install=install_link(known.credential.plugin_id),
         trouble=trouble,
     )
 
@@ -140,25 +139,38 @@ def _by_question(findings: list[Finding]) -> dict[str, list[Finding]]:
 async def _evidence(page: Visit) -> dict[str, Any]:
     """What T2's three questions are answered with."""
     connection, website_id, moments = page.connection, page.website_id, page.frame.moments
-    finished = await queries_syncs.last_finished(connection, website_id)
-    counted = {
-        name: await _count(connection, table, website_id)
-        for name, table in (("contacts", contacts), ("conversations", conversations), ("messages", messages))
-    }  # fmt: skip
+    finished, reasons, (newest,), days, (backlog,), (counted,) = await ask_together(
+        connection,
+        queries_syncs.last_finished_query(website_id),
+        queries_unmatched.by_reason_query(website_id),
+        hook_figures.last_query(website_id),
+        hook_figures.days_query(website_id),
+        hook_figures.backlog_query(website_id),
+        counts_query(website_id),
+    )
     return {
-        "last": view_run(finished, moments) if finished else None,
+        "last": view_run(finished[0], moments) if finished else None,
         "live": [view_run(run, moments) for run in page.frame.runs if run.state != "done"][:1],
-        "reasons": await queries_unmatched.by_reason(connection, website_id),
-        "last_hook": await hook_figures.last_received(connection, website_id),
-        "hooks": await hook_figures.event_figures(connection, website_id),
-        "backlog": await hook_figures.backlog(connection, website_id),
-        **counted,
+        "reasons": reasons,
+        "last_hook": hook_figures.last_of(newest),
+        "hooks": hook_figures.figures_of_days(days),
+        "backlog": hook_figures.backlog_of(backlog),
+        **counted._asdict(),
     }
 
 
-async def _count(connection: AsyncConnection, table: Any, website_id: str) -> int:
-    query = select(func.count()).select_from(table).where(table.c.website_id == website_id)
-    return int(await connection.scalar(query.where(table.c.deleted_at.is_(None))) or 0)
+def counts_query(website_id: str) -> AnySelect:
+    """One row: how many contacts, conversations and messages are stored and not deleted."""
+    return select(
+        *(
+            select(func.count())
+            .select_from(table)
+            .where(table.c.website_id == website_id, table.c.deleted_at.is_(None))
+            .scalar_subquery()
+            .label(table.name)
+            for table in (contacts, conversations, messages)
+        )
+    )
 
 
 @router.get("/settings/disconnect")
@@ -169,12 +181,8 @@ async def disconnect_page(request: Request) -> Response:
 
 
 async def disconnect_context(page: Visit, **told: Any) -> dict[str, Any]:
-    tables = {"contacts": contacts, "conversations": conversations, "messages": messages}
-    counts = {
-        name: await _count(page.connection, table, page.website_id)
-        for name, table in tables.items()
-    }
-    return {"counts": counts, "trouble": "", **told}
+    counted = (await page.connection.execute(counts_query(page.website_id))).one()
+    return {"counts": counted._asdict(), "trouble": "", **told}
 
 
 @router.get("/settings/setup")

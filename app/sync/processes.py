@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now_ms
 from app.crisp.scopes import keep_outcomes
-from app.db.base import StoredRow
+from app.db.base import AnySelect, StoredRow
 from app.db.session import Database
 from app.db.upsert import db_now_ms, insert_for
 from app.errors import DatabaseAway
@@ -65,10 +65,13 @@ async def _forget(connection: AsyncConnection, name: str) -> None:
 
 async def working(connection: AsyncConnection) -> Sequence[StoredRow]:
     """Those that told of themselves within SILENT_AFTER_MS, newest first."""
+    return (await connection.execute(working_query(connection))).all()
+
+
+def working_query(connection: AsyncConnection) -> AnySelect:
     since = db_now_ms(connection) - SILENT_AFTER_MS
-    rows = await connection.execute(
+    return (
         select(working_processes)
         .where(working_processes.c.beat_ms >= since)
         .order_by(working_processes.c.beat_ms.desc(), working_processes.c.name)
     )
-    return rows.all()

@@ -10,7 +10,7 @@ from app.crisp import quota
 from app.crisp.budget import credential_key
 from app.db.session import Database
 from app.settings import Settings
-from app.websites.credential import read_credential
+from app.websites.credential import PluginCredential, read_credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,16 @@ class QuotaState:
     reason: str | None = None
 
 
-async def read_quota(db: Database, settings: Settings) -> QuotaState:
-    identifier = (await read_credential(db, settings)).identifier
+async def read_quota(
+    db: Database, settings: Settings, credential: PluginCredential | None = None
+) -> QuotaState:
+    """`credential` is read when the caller has not read it."""
+    identifier = (credential or await read_credential(db, settings)).identifier
     if not identifier:
         return QuotaState(0, settings.crisp_daily_quota)
-    credential = credential_key(identifier)
+    key = credential_key(identifier)
     async with db.read() as connection:
-        used = await quota.total_used(connection, credential, clock.now().strftime("%Y-%m-%d"))
-        pause = await quota.find_pause(connection, credential)
+        used, pause = await quota.used_and_pause(connection, key, clock.now().strftime("%Y-%m-%d"))
     if pause is None or pause[0] <= clock.now_ms():
         return QuotaState(used, settings.crisp_daily_quota)
     return QuotaState(used, settings.crisp_daily_quota, clock.from_ms(pause[0]), pause[1])

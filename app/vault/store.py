@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.db.base import StoredRow
+from app.db.base import AnySelect, StoredRow
 from app.db.session import Database
 from app.db.upsert import insert_for
 from app.errors import DatabaseAway, Refused
@@ -68,7 +68,15 @@ async def find_unreadable(
     connection: AsyncConnection, keyring: Keyring | None
 ) -> list[tuple[str, str]]:
     """(owner, field) of what no key here opens; the check at start and in the doctor (FAILURES case 87)."""
-    rows = await connection.execute(select(sealed_secrets).order_by(*_ORDER))
+    return unreadable_of((await connection.execute(sealed_query())).all(), keyring)
+
+
+def sealed_query() -> AnySelect:
+    return select(sealed_secrets).order_by(*_ORDER)
+
+
+def unreadable_of(rows: Iterable[StoredRow], keyring: Keyring | None) -> list[tuple[str, str]]:
+    """The same of the rows of `sealed_query`."""
     return [(row.website_id, row.field) for row in rows if not _opens(keyring, row)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, TextClause, func, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.db.base import StoredRow
+from app.db.base import AnySelect, StoredRow
 from app.webhooks.health import percentile
 from app.webhooks.tables import IS_KEPT, IS_NEW, hook_days, hook_refusals, inbox_events
 from app.websites.tables import missed_hooks, websites
@@ -55,16 +55,24 @@ def first_day(days: int = DAYS) -> str:
 
 async def event_figures(connection: AsyncConnection, website_id: str) -> list[EventFigures]:
     """By event name; `website_id` "" for hooks that are nobody's."""
+    return figures_of_days((await connection.execute(days_query(website_id))).all())
+
+
+def days_query(website_id: str) -> AnySelect:
     d = hook_days.c
-    query = (
+    return (
         select(hook_days)
         .where(d.website_id == website_id, d.day >= first_day())
         .order_by(d.event, d.day)
     )
+
+
+def figures_of_days(rows: Iterable[StoredRow]) -> list[EventFigures]:
+    """Of the rows of `days_query`."""
     days: dict[str, list[StoredRow]] = {}
-    for row in await connection.execute(query):
+    for row in rows:
         days.setdefault(row.event, []).append(row)
-    return [_figures(event, rows) for event, rows in days.items()]
+    return [_figures(event, of_it) for event, of_it in days.items()]
 
 
 def _figures(event: str, days: Sequence[StoredRow]) -> EventFigures:
@@ -85,32 +93,47 @@ def _figures(event: str, days: Sequence[StoredRow]) -> EventFigures:
 
 async def refusals(connection: AsyncConnection) -> Sequence[StoredRow]:
     """(cause, refused, last_at) of all deliveries that were refused, newest first (SPEC P3)."""
+    return (await connection.execute(refusals_query())).all()
+
+
+def refusals_query() -> AnySelect:
     r = hook_refusals.c
-    query = select(r.cause, r.refused, r.last_at).order_by(r.last_at.desc(), r.cause)
-    return (await connection.execute(query)).all()
+    return select(r.cause, r.refused, r.last_at).order_by(r.last_at.desc(), r.cause)
 
 
 async def missed_per_day(connection: AsyncConnection, website_id: str) -> Sequence[StoredRow]:
     """(day, kind, missed) of the last 14 days, newest first."""
+    return (await connection.execute(missed_query(website_id))).all()
+
+
+def missed_query(website_id: str) -> AnySelect:
     m = missed_hooks.c
-    query = (
+    return (
         select(m.day, m.kind, m.missed)
         .where(m.website_id == website_id, m.day >= first_day(14))
         .order_by(m.day.desc(), m.kind)
     )
-    return (await connection.execute(query)).all()
 
 
 async def last_received(connection: AsyncConnection, website_id: str) -> datetime | None:
     """When a hook of this website last arrived, whether it is dealt with or waits or is parked."""
+    return last_of((await connection.execute(last_query(website_id))).one())
+
+
+def last_query(website_id: str) -> AnySelect:
+    """One row, for `last_of`."""
     counted = select(
         func.max(hook_days.c.last_received_at, type_=hook_days.c.last_received_at.type)
     ).where(hook_days.c.website_id == website_id)
-    moments = [
-        await connection.scalar(counted),
-        await connection.scalar(_newest("new", IS_NEW, website_id)),
-        await connection.scalar(_newest("parked", IS_KEPT, website_id)),
-    ]
+    return select(
+        counted.scalar_subquery().label("counted"),
+        _newest("new", IS_NEW, website_id).scalar_subquery().label("new"),
+        _newest("parked", IS_KEPT, website_id).scalar_subquery().label("parked"),
+    )
+
+
+def last_of(row: StoredRow) -> datetime | None:
+    moments = (row.counted, row.new, row.parked)
     return max((moment for moment in moments if moment is not None), default=None)
 
 
@@ -131,30 +154,48 @@ async def last_received_of_all(connection: AsyncConnection) -> datetime | None:
 
 async def backlog(connection: AsyncConnection, website_id: str) -> Backlog:
     """Of one website; parked and dead ones that are nobody's are among them, as in every list."""
+    return backlog_of((await connection.execute(backlog_query(website_id))).one())
+
+
+def backlog_query(website_id: str) -> AnySelect:
+    """One row, for `backlog_of`."""
     waiting = _waiting(website_id)
-    return Backlog(
-        waiting=await _count(connection, waiting),
-        oldest_waiting_at=await connection.scalar(waiting.limit(1)),
-        parked=await _count_kept(connection, "parked", website_id, COUNTED_AT_MOST),
-        dead=await count_dead(connection, website_id, COUNTED_AT_MOST),
+    return select(
+        _counted(waiting, COUNTED_AT_MOST).label("waiting"),
+        waiting.limit(1).scalar_subquery().label("oldest_waiting_at"),
+        _kept_of("parked", website_id, COUNTED_AT_MOST).label("parked"),
+        _kept_of("dead", website_id, COUNTED_AT_MOST).label("dead"),
     )
+
+
+def backlog_of(row: StoredRow) -> Backlog:
+    parked, dead = min(row.parked, COUNTED_AT_MOST), min(row.dead, COUNTED_AT_MOST)
+    return Backlog(row.waiting, row.oldest_waiting_at, parked, dead)
 
 
 async def backlog_of_all(connection: AsyncConnection) -> Backlog:
-    e = inbox_events.c
-    return Backlog(
-        waiting=await _count(connection, select(e.received_at).where(IS_NEW)),
-        oldest_waiting_at=await connection.scalar(_oldest_waiting()),
-        parked=await _count(connection, _kept("parked")),
-        dead=await _count(connection, _kept("dead")),
+    query = select(
+        _counted(select(inbox_events.c.received_at).where(IS_NEW), COUNTED_AT_MOST).label(
+            "waiting"
+        ),
+        _oldest_waiting().scalar_subquery().label("oldest_waiting_at"),
+        _counted(_kept("parked"), COUNTED_AT_MOST).label("parked"),
+        _counted(_kept("dead"), COUNTED_AT_MOST).label("dead"),
     )
+    return backlog_of((await connection.execute(query)).one())
 
 
 async def count_dead(
     connection: AsyncConnection, website_id: str, at_most: int = COUNTED_EVERYWHERE
 ) -> int:
     """Dead letters of this website and nobody's."""
-    return await _count_kept(connection, "dead", website_id, at_most)
+    found = await connection.scalar(dead_query(website_id, at_most))
+    return min(int(found or 0), at_most)
+
+
+def dead_query(website_id: str, at_most: int = COUNTED_EVERYWHERE) -> AnySelect:
+    """`dead`: each of the two kinds counted up to `at_most`."""
+    return select(_kept_of("dead", website_id, at_most).label("dead"))
 
 
 def _oldest_waiting() -> Select[datetime]:
@@ -180,22 +221,15 @@ def _kept(state: str) -> Select[datetime]:
     return select(inbox_events.c.received_at).where(IS_KEPT, inbox_events.c.state == state)
 
 
-async def _count_kept(
-    connection: AsyncConnection, state: str, website_id: str, at_most: int
-) -> int:
+def _kept_of(state: str, website_id: str, at_most: int) -> ColumnElement[int]:
     of = inbox_events.c.website_id
     own = _counted(_kept(state).where(of == website_id), at_most)
-    nobodys = _counted(_kept(state).where(of.is_(None)), at_most)
-    return min(int(await connection.scalar(select(own + nobodys)) or 0), at_most)
+    return own + _counted(_kept(state).where(of.is_(None)), at_most)
 
 
 def is_of(column: ColumnElement[Any], website_id: str) -> ColumnElement[bool]:
     """Of this website, or nobody's: of which no website could be read."""
     return (column == website_id) | column.is_(None)
-
-
-async def _count(connection: AsyncConnection, rows: Select[datetime]) -> int:
-    return int(await connection.scalar(select(_counted(rows, COUNTED_AT_MOST))) or 0)
 
 
 def _counted(rows: Select[datetime], at_most: int) -> ScalarSelect[int]:

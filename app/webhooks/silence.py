@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.webhooks.hook_figures import last_received
+from app.db.base import AnySelect, StoredRow
+from app.db.together import ask_together
+from app.webhooks.hook_figures import last_of, last_query
 from app.webhooks.tables import hook_days, inbox_events
 from app.websites.tables import websites
 
@@ -37,55 +39,65 @@ async def silent_since(connection: AsyncConnection, website_id: str) -> Silence 
     Silent much longer than its usual gap, an hour at least, at a time at which it talked on most of
     the last days and a week ago: nights and weekends are no news.
     """
+    last_row, usual_row = await ask_together(
+        connection, last_query(website_id), usual_query(website_id)
+    )
+    return await silence_of(connection, website_id, last_of(last_row[0]), usual_row[0])
+
+
+async def silence_of(
+    connection: AsyncConnection, website_id: str, last: datetime | None, usual: StoredRow
+) -> Silence | None:
+    """The same of what is known already: when the last hook arrived, and the row of `usual_query`."""
     now = clock.now()
-    last = await last_received(connection, website_id)
-    if last is None or now - last < SHORTEST or not await _installed(connection, website_id):
+    if last is None or now - last < SHORTEST or usual.status not in _TALKING:
         return None
-    gap, days, oldest = await _usual(connection, website_id, now)
-    if gap is None or days < MOST_OF_A_WEEK or now - last < TIMES_THE_USUAL_GAP * gap:
+    gap = WEEK * _DAY / int(usual.arrived) if usual.arrived else None
+    if gap is None or usual.days < MOST_OF_A_WEEK or now - last < TIMES_THE_USUAL_GAP * gap:
         return None
-    talked = [
-        back
-        for back in range(1, WEEK + 1)
-        if await _talked(connection, website_id, last - back * _DAY, now - back * _DAY)
-    ]
-    young = oldest > (now - WEEK * _DAY).date().isoformat()
-    usual = len(talked) >= MOST_OF_A_WEEK and (young or WEEK in talked)
-    return Silence(last, gap) if usual else None
+    talked = await _days_back(connection, website_id, last, now)
+    young = (usual.oldest or "") > (now - WEEK * _DAY).date().isoformat()
+    as_ever = len(talked) >= MOST_OF_A_WEEK and (young or WEEK in talked)
+    return Silence(last, gap) if as_ever else None
 
 
 _DAY = timedelta(days=1)
 
 
-async def _installed(connection: AsyncConnection, website_id: str) -> bool:
-    status = await connection.scalar(select(websites.c.status).where(websites.c.id == website_id))
-    return status in _TALKING
-
-
-async def _usual(
-    connection: AsyncConnection, website_id: str, now: datetime
-) -> tuple[timedelta | None, int, str]:
-    """(mean gap, days with hooks among the seven before today, the oldest day of all)."""
-    d = hook_days.c
+def usual_query(website_id: str) -> AnySelect:
+    """One row: `status` of the website, hooks that `arrived` on how many `days` of the seven before
+    today, and the `oldest` day of all.
+    """
+    now, d = clock.now(), hook_days.c
     before_today = (d.day >= (now - WEEK * _DAY).date().isoformat()) & (
         d.day < now.date().isoformat()
     )
-    query = select(
+    status = select(websites.c.status).where(websites.c.id == website_id).scalar_subquery()
+    return select(
+        status.label("status"),
         func.coalesce(func.sum(d.arrived).filter(before_today), 0).label("arrived"),
         func.count(d.day.distinct()).filter(before_today).label("days"),
         func.min(d.day).label("oldest"),
     ).where(d.website_id == website_id)
+
+
+async def _days_back(
+    connection: AsyncConnection, website_id: str, last: datetime, now: datetime
+) -> set[int]:
+    """How many days ago it talked at the time of day of this silence, of the last seven."""
+    query = select(
+        *(
+            _talked(website_id, last - back * _DAY, now - back * _DAY).label(f"back_{back}")
+            for back in range(1, WEEK + 1)
+        )
+    )
     row = (await connection.execute(query)).one()
-    gap = WEEK * _DAY / int(row.arrived) if row.arrived else None
-    return gap, row.days, row.oldest or ""
+    return {back for back, talked in enumerate(row, start=1) if talked}
 
 
-async def _talked(
-    connection: AsyncConnection, website_id: str, start: datetime, end: datetime
-) -> bool:
+def _talked(website_id: str, start: datetime, end: datetime) -> ColumnElement[bool]:
     e = inbox_events.c
     some = (
         select(e.website_id).where(e.received_at > start, e.received_at <= end).limit(LOOKED_AT)
     ).subquery()
-    query = select(some.c.website_id).where(some.c.website_id == website_id).limit(1)
-    return (await connection.execute(query)).first() is not None
+    return exists().where(some.c.website_id == website_id)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.crisp.budget import credential_key
-from app.crisp.scopes import SCOPES, find_outcomes
+from app.crisp.scopes import SCOPES, outcomes_query
+from app.db.base import AnySelect, StoredRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,17 @@ class ScopeSeen:
 
 
 async def read_scopes(connection: AsyncConnection, identifier: str | None) -> list[ScopeSeen]:
-    rows = await find_outcomes(connection, credential_key(identifier)) if identifier else []
-    seen = {row.scope: row for row in rows}
+    return scopes_seen((await connection.execute(scopes_query(identifier))).all())
+
+
+def scopes_query(identifier: str | None) -> AnySelect:
+    """Rows for `scopes_seen`; none without a credential."""
+    return outcomes_query(credential_key(identifier) if identifier else "")
+
+
+def scopes_seen(outcomes: Iterable[StoredRow]) -> list[ScopeSeen]:
+    """Each scope with its row of `outcomes`, if it has one."""
+    seen = {row.scope: row for row in outcomes}
     return [
         ScopeSeen(
             scope.name,

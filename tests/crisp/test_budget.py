@@ -272,7 +272,8 @@ async def _spend(one: Budget, website: str, purpose: Purpose, count: int) -> int
 
 async def _booked(one: Budget) -> int:
     async with one._db.read() as connection:
-        return await quota.total_used(connection, one.credential, clock.now().strftime("%Y-%m-%d"))
+        day = clock.now().strftime("%Y-%m-%d")
+        return (await quota.used_and_pause(connection, one.credential, day))[0]
 
 
 async def _find_pause(one: Budget) -> tuple[int, str, int] | None:

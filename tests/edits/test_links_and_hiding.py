@@ -11,7 +11,7 @@ from app.edits.links import Decision, decide_link, take_link_back
 from app.errors import NotFound, Refused
 from app.pages import queries_contacts
 from app.pages.listing import read_listing
-from app.pages.queries_conversation import memberships
+from app.pages.queries_conversation import memberships_query
 from app.records import conversation_id
 from tests.edits.merging import MIRA, company, merged, picture
 from tests.ingesting import Site, connected, person, talk
@@ -165,7 +165,7 @@ async def test_a_deleted_company_is_not_named_beside_its_contacts(database_url: 
             await act(site, "company", acme)
             async with site.db.read() as connection:
                 found = await q.list_contacts(connection, site.id, everybody)
-                own = await memberships(connection, site.id, ann)
+                own = (await connection.execute(memberships_query(site.id, ann))).all()
             assert [row.name for row in found.companies[ann]] == [r.name for r in own] == names
             assert found.facets.counts["company"] == {has: 1}
 

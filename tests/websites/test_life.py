@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from app.accounts.actors import COMMAND, Actor, Forbidden, Role
 from app.accounts.tables import audit_log
-from app.crisp.scopes import find_outcomes, scope_of
+from app.crisp.scopes import outcomes_query, scope_of
 from app.db.turns import give_turn_back, take_turn
 from app.errors import Conflict, Refused
 from app.sandbox.installs import reinstall, uninstall
@@ -294,7 +294,7 @@ async def test_a_worker_compares_tells_that_it_works_and_what_scopes_it_saw(
         await crisp.db.transact(lambda c: beat(c, worker, "me"))
         async with crisp.db.read() as connection:
             (row,) = await working(connection)
-            found = await find_outcomes(connection, crisp.client.budget.credential)
+            found = (await connection.execute(outcomes_query(crisp.client.budget.credential))).all()
         assert row.name == "me"
         assert abs(row.ahead_of_database_ms) < 5_000
         assert abs(row.ahead_of_crisp_ms) < 5_000
