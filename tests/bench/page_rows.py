@@ -1,11 +1,12 @@
 """A website of the size of SPEC's promises: 50,000 contacts, 200,000 conversations, 2,000,000 messages.
 
 Made by COPY on PostgreSQL and executemany on SQLite, in a minute or two; the SQLite file is kept in the
-temporary folder until the schema changes.
+temporary folder until the schema changes. BENCH_PART=10 makes a tenth of it.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import tempfile
@@ -28,7 +29,10 @@ from app.sync.tables import sync_runs
 from app.websites.tables import websites
 from tests.pages import rows as plain
 
-CONTACTS, COMPANIES, CONVERSATIONS, MESSAGES_EACH = 50_000, 3_000, 200_000, 10
+PART = int(os.environ.get("BENCH_PART", "1"))
+"""1 for the sizes of the promise, 10 for a tenth of them."""
+CONTACTS, COMPANIES, CONVERSATIONS = 50_000 // PART, 3_000 // PART, 200_000 // PART
+MESSAGES_EACH = 10
 RAW = '{"padding": "%s"}' % ("x" * 300)
 NOW = plain.NOW
 OPERATORS = ("Mira", "Noam", "Kenji", "Joana", None)
@@ -82,7 +86,7 @@ def _conversation(n: int) -> dict[str, Any]:
     matched, segments = n % 10 != 0, ["beta"] if n % 40 == 0 else []
     updated = NOW - timedelta(minutes=5 * n)
     subject = f"{_WORDS[n % 4999]} {_WORDS[n % 211]} {n}" if n % 3 else None
-    status = ("unresolved", "pending")[n % 2] if n < 6_000 and n % 3 == 0 else "resolved"
+    status = ("unresolved", "pending")[n % 2] if n < 6_000 // PART and n % 3 == 0 else "resolved"
     return plain.conversation(
         f"c{n}", contact_id=f"p{_whose(n)}" if matched else None, status=status, subject=subject,
         unmatched_reason=None if matched else "unknown_email", nickname=_WORDS[n % 997],
@@ -163,7 +167,7 @@ def _json(value: Any) -> str:
 
 def sqlite_file() -> Path:
     """The database, made when it is not there."""
-    path = Path(tempfile.gettempdir()) / f"crispsync-bench-pages-{HEAD}.db"
+    path = Path(tempfile.gettempdir()) / f"crispsync-bench-pages-{HEAD}-{PART}.db"
     if not path.exists():
         partial = path.with_suffix(".partial")
         partial.unlink(missing_ok=True)
