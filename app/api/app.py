@@ -19,6 +19,7 @@ from app.api import (
     domains,
     events,
     exports,
+    import_steps,
     imports,
     insights,
     links,
@@ -76,6 +77,7 @@ _PARTS = (
     merges,
     changes,
     syncs,
+    import_steps,
     imports,
     events,
     exports,
@@ -109,6 +111,7 @@ def mount_api(whole: FastAPI, actor_of_token: ActorOfToken, per_minute: int) -> 
         database=lambda: whole.state.db,
         actor_of_token=actor_of_token,
         rates=Rates(per_minute),
+        most_mb=lambda: whole.state.uploads.most_mb,
     )
     made = api.openapi
     api.openapi = lambda: _with_problem(made())  # type: ignore[method-assign]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.accounts import replies
 from app.accounts.actors import Actor
 from app.api.problems import problem
+from app.api.spool import again_from, spool
 from app.errors import CrispsyncError
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 ActorOfToken: TypeAlias = Callable[["Database", str], Awaitable[Actor | None]]
 OPEN = "/openapi.json"
+UPLOAD = "/imports"
+"""What is posted there is a file, and streamed."""
 LARGEST_BODY = 1 << 20
 _LONGEST_KEY = 200
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="crispsync"'}
@@ -40,9 +45,10 @@ class Door:
         database: Callable[[], Database],
         actor_of_token: ActorOfToken,
         rates: Rates,
+        most_mb: Callable[[], int],
     ) -> None:
         self.app, self.database = app, database
-        self.actor_of_token, self.rates = actor_of_token, rates
+        self.actor_of_token, self.rates, self.most_mb = actor_of_token, rates, most_mb
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].endswith(OPEN):
@@ -77,26 +83,44 @@ class Door:
         if scope["method"] not in {"POST", "PUT", "PATCH", "DELETE"}:
             await self.app(scope, receive, send)
             return
-        body = await _whole_body(Request(scope, receive))
-        if body is None:
-            sentence = "That is more than a megabyte; send less at once."
-            await problem(413, sentence)(scope, receive, send)
-            return
-        key = Headers(scope=scope).get("idempotency-key")
-        if key is None or scope["method"] != "POST":
-            await self.app(scope, _again(body, receive), send)
-            return
-        if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
+        key = Headers(scope=scope).get("idempotency-key") if scope["method"] == "POST" else None
+        if key is not None and (not 0 < len(key) <= _LONGEST_KEY or not key.isprintable()):
             sentence = f"An Idempotency-Key has 1 to {_LONGEST_KEY} printable letters."
             await problem(422, sentence)(scope, receive, send)
             return
-        await self._once(actor, key, body, (scope, receive, send))
+        if not scope["path"].endswith(UPLOAD):
+            body = await _whole_body(Request(scope, receive))
+            if body is None:
+                sentence = "That is more than a megabyte; send less at once."
+                await problem(413, sentence)(scope, receive, send)
+                return
+            asked, again = hashlib.sha256(body), again_from(io.BytesIO(body), receive)
+            await self._once(actor, key, _hash(scope, asked.digest()), (scope, again, send))
+        elif key is None:
+            await self.app(scope, receive, send)
+        else:
+            await self._upload_once(actor, key, (scope, receive, send))
+
+    async def _upload_once(self, actor: Actor, key: str, asgi: tuple[Scope, Receive, Send]) -> None:
+        """Whether it is the same file is known when it has arrived: until then it waits on the disk."""
+        scope, receive, send = asgi
+        with tempfile.TemporaryFile() as file:
+            digest = await spool(Request(scope, receive), file, self.most_mb() << 20)
+            if digest is None:
+                sentence = f"The file has more than {self.most_mb():,} MB; split it."
+                await problem(413, sentence)(scope, receive, send)
+                return
+            again = again_from(file, receive)
+            await self._once(actor, key, _hash(scope, digest), (scope, again, send))
 
     async def _once(
-        self, actor: Actor, key: str, body: bytes, asgi: tuple[Scope, Receive, Send]
+        self, actor: Actor, key: str | None, asked: str, asgi: tuple[Scope, Receive, Send]
     ) -> None:
+        if key is None:
+            await self.app(*asgi)
+            return
         scope, receive, send = asgi
-        db, asked = self.database(), _hash(scope, body)
+        db = self.database()
         try:
             known = await db.transact(lambda c: replies.begin(c, actor, key, asked))
         except CrispsyncError as error:
@@ -107,7 +131,7 @@ class Door:
             return
         answered = _Recorded(send)
         try:
-            await self.app(scope, _again(body, receive), answered.send)
+            await self.app(scope, receive, answered.send)
         finally:
             reply = answered.reply()
             if reply is None or reply.status >= 500:
@@ -141,8 +165,8 @@ def _replayed(known: replies.Reply) -> Response:
     return Response(known.body, known.status, headers, media_type=kind)
 
 
-def _hash(scope: Scope, body: bytes) -> str:
-    asked = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n" + body
+def _hash(scope: Scope, digest: bytes) -> str:
+    asked = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n" + digest
     return hashlib.sha256(asked).hexdigest()
 
 
@@ -154,18 +178,6 @@ async def _whole_body(request: Request) -> bytes | None:
         if len(body) > LARGEST_BODY:
             return None
     return body
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """The body that was read already, and then what the client does next."""
-    rest = iter((body,))
-
-    async def receive_again() -> Message:
-        for whole in rest:
-            return {"type": "http.request", "body": whole, "more_body": False}
-        return await receive()
-
-    return receive_again
 
 
 def _with_headers(send: Send, given: Mapping[str, str]) -> Send:

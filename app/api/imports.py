@@ -1,41 +1,82 @@
+"""CSV files of contacts: what was uploaded, how it is read, what became of it (SPEC I)."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor
 from app.api.answers import answer
-from app.api.caller import Asked, Caller, Db, chosen, member
+from app.api.caller import Asked, Caller, Db, chosen
 from app.api.finding import website_with
+from app.api.given import Given
 from app.api.paging import CursorText, Limit, Page, page_of
 from app.api.problems import errors
 from app.db.keyset import Order
-from app.imports.steps import ask_undo
-from app.imports.tables import imports
+from app.imports.columns import TYPES
+from app.imports.mappings import saved_mappings
+from app.imports.tables import import_rows, imports
 from app.published.shapes import Id, Moment, Shape, WebsiteId
 
-router = APIRouter(prefix="/imports", tags=["imports"])
-_i = imports.c
+router = APIRouter(tags=["imports"])
+_i, _l = imports.c, import_rows.c
 ORDERS: Mapping[str, Order] = {"created_at": Order(_i.created_at, _i.id, datetime, nullable=False)}
+LINES: Mapping[str, Order] = {"line": Order(_l.line, _l.line, int, nullable=False)}
+State: TypeAlias = Literal[
+    "uploaded", "planning", "planned", "committing", "done", "undoing", "undone", "failed", "cancelled"
+]  # fmt: skip
+Mode: TypeAlias = Literal["merge", "overwrite", "fill-empty", "create-only", "update-only"]
+Outcome: TypeAlias = Literal["create", "update", "unchanged", "skip", "error"]
+RowState: TypeAlias = Literal["planned", "applied", "refused", "repaired", "undone", "kept"]
+
+
+class LayoutFields(Given):
+    """How the file is written."""
+
+    encoding: str = Field(max_length=40, examples=["utf-8"])
+    separator: Literal[",", ";", "\t", "|"] = Field(examples=[","])
+    header: bool = Field(
+        strict=True, description="The first row names the columns.", examples=[True]
+    )
+
+
+class ColumnFields(Given):
+    """A column of the file and what it fills: a field, `data.KEY` for a custom attribute, or nothing."""
+
+    column: str = Field(max_length=10_000, examples=["E-mail"])
+    to: str | None = Field(None, max_length=300, examples=["email"])
+    type: str = Field("text", max_length=40, description=", ".join(TYPES), examples=["text"])
+    choices: list[Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=list, max_length=500, examples=[[]]
+    )
 
 
 class Import(Shape):
-    """A CSV file of contacts."""
+    """A CSV file of contacts. `plan_hash` names the plan that a commit applies."""
 
     id: Id
     website_id: WebsiteId
-    state: str = Field(examples=["done"])
-    mode: str = Field(examples=["merge"])
+    state: State = Field(examples=["planned"])
+    mode: Mode = Field(examples=["merge"])
     file_name: str = Field(examples=["contacts.csv"])
+    file_size: int = Field(description="Bytes.")
     created_by: str
+    layout: dict[str, Any] = Field(
+        examples=[{"encoding": "utf-8", "separator": ",", "header": True}]
+    )
+    columns: list[dict[str, Any]] = Field(examples=[[{"column": "E-mail", "to": "email"}]])
+    options: dict[str, Any]
     error: str | None
-    counts: dict[str, Any]
+    counts: dict[str, Any] = Field(examples=[{"rows": 3, "create": 2, "error": 1}])
+    plan_hash: str | None
+    expires_at: Moment | None = Field(description="The plan can be committed until then.")
+    repairs: str | None = Field(description="The import whose bad rows this file repairs.")
     created_at: Moment
     finished_at: Moment | None
 
@@ -44,10 +85,49 @@ class ImportPage(Page):
     data: list[Import]
 
 
+class ImportRow(Shape):
+    """A row of the file: what the plan says of it, and what became of it."""
+
+    line: int
+    outcome: Outcome
+    state: RowState
+    email: str | None = Field(description="In the normal form that matching uses.")
+    contact_id: str | None
+    changes: Any = Field(description="Field by field, what it writes.")
+    problems: Any = Field(description="Column, value and reason; warnings too.")
+
+
+class ImportRowPage(Page):
+    data: list[ImportRow]
+
+
+class SavedMapping(Shape):
+    name: str = Field(examples=["Newsletter"])
+    columns: list[dict[str, Any]]
+    options: dict[str, Any]
+    created_by: str
+    created_at: Moment
+
+
+class MappingList(Shape):
+    data: list[SavedMapping]
+    next_cursor: None = None
+
+
 _SHOWN = [_i[name] for name in Import.model_fields]
+_ROW = [_l.line, _l.outcome, _l.state, _l.email_norm, _l.contact_id, _l.changes, _l.problems]
 
 
-@router.get("", operation_id="listImports", response_model=ImportPage, responses=errors(400, 404))
+async def load_import(connection: AsyncConnection, actor: Actor, import_id: str) -> Import:
+    """Raises NotFound."""
+    website_id = await website_with(connection, actor, imports, import_id, "import")
+    query = select(*_SHOWN).where(_i.website_id == website_id, _i.id == import_id)
+    return Import(**(await connection.execute(query)).one()._asdict())
+
+
+@router.get(
+    "/imports", operation_id="listImports", response_model=ImportPage, responses=errors(400, 404)
+)
 async def list_imports(
     request: Request,
     db: Db,
@@ -67,26 +147,55 @@ async def list_imports(
     return answer(request, ImportPage(data=data, next_cursor=following))
 
 
-async def _load(connection: AsyncConnection, actor: Actor, import_id: str) -> Import:
-    website_id = await website_with(connection, actor, imports, import_id, "import")
-    query = select(*_SHOWN).where(_i.website_id == website_id, _i.id == import_id)
-    return Import(**(await connection.execute(query)).one()._asdict())
-
-
-@router.get("/{import_id}", operation_id="getImport", response_model=Import, responses=errors(404))
+@router.get(
+    "/imports/{import_id}", operation_id="getImport", response_model=Import, responses=errors(404)
+)
 async def get_import(request: Request, db: Db, actor: Caller, import_id: str) -> Response:
     async with db.read() as connection:
-        return answer(request, await _load(connection, actor, import_id))
+        return answer(request, await load_import(connection, actor, import_id))
 
 
-@router.post(
-    "/{import_id}/undo", operation_id="undoImport", status_code=202, response_model=Import,
-    responses=errors(404, 409), dependencies=[Depends(member)],
+@router.get(
+    "/imports/{import_id}/rows", operation_id="listImportRows", response_model=ImportRowPage,
+    responses=errors(400, 404),
 )  # fmt: skip
-async def undo_import(request: Request, db: Db, actor: Caller, import_id: str) -> Response:
-    """Take back what this import changed; what others changed since stays."""
+async def list_rows(
+    request: Request,
+    db: Db,
+    actor: Caller,
+    import_id: str,
+    outcome: Outcome | None = None,
+    state: Annotated[RowState | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Response:
+    """The plan, row by row; after the commit what became of each."""
     async with db.read() as connection:
-        found = await _load(connection, actor, import_id)
-    await ask_undo(db, found.website_id, found.id, actor)
+        found = await load_import(connection, actor, import_id)
+        query = select(*_ROW).where(_l.website_id == found.website_id, _l.import_id == found.id)
+        query = query.where(_l.outcome == outcome) if outcome else query
+        query = query.where(_l.state == state) if state else query
+        scope = {"i": found.id, "o": outcome, "s": state}
+        page, following = await page_of(connection, query, LINES, "line", cursor, limit, scope)
+    data = [
+        ImportRow(
+            line=row.line, outcome=row.outcome, state=row.state, email=row.email_norm,
+            contact_id=row.contact_id, changes=row.changes, problems=row.problems,
+        )
+        for row in page.rows
+    ]  # fmt: skip
+    return answer(request, ImportRowPage(data=data, next_cursor=following))
+
+
+@router.get(
+    "/import-mappings", operation_id="listImportMappings", response_model=MappingList,
+    responses=errors(404),
+)  # fmt: skip
+async def list_mappings(request: Request, db: Db, actor: Caller, website: Asked = None) -> Response:
+    """Those that somebody saved, by name."""
     async with db.read() as connection:
-        return answer(request, await _load(connection, actor, import_id), 202)
+        website_id = await chosen(connection, actor, website)
+        rows = await saved_mappings(connection, website_id)
+    names = SavedMapping.model_fields
+    data = [SavedMapping(**{name: getattr(row, name) for name in names}) for row in rows]
+    return answer(request, MappingList(data=data))

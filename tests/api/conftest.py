@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -86,11 +87,11 @@ def small_app(db: Database, per_minute: int = 100_000, **settings: Any) -> FastA
 
 
 @pytest_asyncio.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
+async def api(database_url: str, tmp_path: Path) -> AsyncIterator[Api]:
     db = open_database(database_url)
     await save_connected(db, Installed(WEBSITE, "Acme Chat", "acme.example"))
     await save_connected(db, Installed(OTHER, "Other Chat", None))
-    app = small_app(db)
+    app = small_app(db, uploads_folder=tmp_path / "uploads", import_max_mb=1)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://crispsync.example") as one:
         yield Api(one, app, Site(db), Site(db, OTHER))
