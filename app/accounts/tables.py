@@ -134,7 +134,7 @@ api_tokens = plain_table(
     Column("last_used_at", UtcDateTime),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("token_hash"),
-    CheckConstraint("scope IN ('read', 'write')", name="scope"),
+    CheckConstraint("scope IN ('read', 'write', 'admin')", name="scope"),
 )
 
 # Which websites a token sees, when not every one.

@@ -1,8 +1,8 @@
-"""API tokens (SPEC P4): shown once, kept as a hash; a read token is a viewer, a write token a member."""
+"""API tokens (SPEC P4): shown once, kept as a hash; a read token is a viewer, a write token a member, an admin token an admin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -18,8 +18,8 @@ from app.db.base import StoredRow, new_id
 from app.db.session import Database
 from app.errors import DatabaseAway, NotFound, Refused
 
-Scope = Literal["read", "write"]
-ROLES = {"read": Role.VIEWER, "write": Role.MEMBER}
+Scope = Literal["read", "write", "admin"]
+ROLES: Mapping[str, Role] = {"read": Role.VIEWER, "write": Role.MEMBER, "admin": Role.ADMIN}
 
 BEGINS = "cs_"
 _PREFIX = 9

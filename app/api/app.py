@@ -10,13 +10,16 @@ from fastapi.security import HTTPBearer
 from starlette.routing import Mount
 
 from app.api import (
+    alerts,
     changes,
     companies,
     company_changes,
+    connections,
     contact_changes,
     contacts,
     conversations,
     domains,
+    erasing,
     events,
     exports,
     import_steps,
@@ -29,6 +32,7 @@ from app.api import (
     remedies,
     syncs,
     unmatched,
+    website_settings,
     websites,
 )
 from app.api.caller import viewer
@@ -59,10 +63,14 @@ _TAGS = (
     ("imports", "CSV files of contacts."),
     ("events", "Web hooks received from Crisp."),
     ("exports", "Whole lists as files."),
+    ("alerts", "Who is told when something is wrong, and what is."),
     ("insights", "Figures by contact, company, operator or week."),
 )
 _PARTS = (
     websites,
+    website_settings,
+    connections,
+    erasing,
     contact_changes,
     contacts,
     company_changes,
@@ -82,6 +90,7 @@ _PARTS = (
     events,
     exports,
     insights,
+    alerts,
 )
 
 

@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import Field
+from fastapi import APIRouter, Body, Depends, Request, Response
+from pydantic import AwareDatetime, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, Text, chosen, known_id, member, visible
 from app.api.cursors import bad_cursor, seal, unseal
+from app.api.given import Given
 from app.api.paging import CursorText, Limit, Page
 from app.api.problems import errors
 from app.db.base import StoredRow
 from app.errors import NotFound, Refused
 from app.published.shapes import Moment, Shape, WebsiteId
 from app.webhooks.letters import Filter, Place, get_event, list_events
-from app.webhooks.replay import replay_one
+from app.webhooks.replay import REPLAYABLE, replay_matching, replay_one
 
 router = APIRouter(prefix="/events", tags=["events"])
 State = Literal["new", "done", "ignored", "parked", "dead"]
@@ -75,6 +76,45 @@ def _place(cursor: str | None, scope: list[str | None]) -> Place | None:
     if of != scope:
         raise bad_cursor()
     return Place(datetime.fromisoformat(received_at), event_id)
+
+
+class Replay(Given):
+    """Which events; times are of arrival, `since` is included and `until` is not."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "dead"}]})
+    state: Literal["dead", "parked", "ignored", "done", "any"] = "dead"
+    event: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$")
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class Replayed(Shape):
+    put_back: int = Field(description="They will be applied again.")
+    without_body: int = Field(description="Nothing of them is kept, so there is nothing to apply.")
+
+
+@router.post(
+    "/replay", operation_id="replayEvents", response_model=Replayed, responses=errors(404),
+    dependencies=[Depends(member)],
+)  # fmt: skip
+async def replay_many(
+    request: Request,
+    db: Db,
+    actor: Caller,
+    wanted: Annotated[Replay, Body()],
+    website: Asked = None,
+) -> Response:
+    """Dead letters, or others, are applied again: harmless, since older news never replaces newer."""
+    if wanted.state in {"done", "any"} and wanted.since is None:
+        raise Refused("Say `since`: all that was ever applied is more than one can mean.")
+    async with db.read() as connection:
+        website_id = await chosen(connection, actor, website)
+    states: tuple[State, ...] = REPLAYABLE if wanted.state == "any" else (wanted.state,)
+    which = Filter(states, wanted.event, website_id, since=wanted.since, until=wanted.until)
+    done = await replay_matching(db, which, actor)
+    request.app.state.whole.state.hook_bell()
+    told = Replayed(put_back=done.put_back, without_body=done.without_body)
+    return answer(request, told)
 
 
 @router.get("/{event_id}", operation_id="getEvent", response_model=Event, responses=errors(404))

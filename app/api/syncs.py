@@ -135,6 +135,53 @@ async def start_sync(
     return answer(request, run, 202, {"Location": f"/api/v1/syncs/{run_id}"})
 
 
+class Window(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    window_from: AwareDatetime = Field(description="Included.", examples=["2026-01-01T00:00:00Z"])
+    window_to: AwareDatetime = Field(description="Not included.", examples=["2026-02-01T00:00:00Z"])
+
+
+class Cost(Shape):
+    """What a backfill would cost; `at_least`: there are more conversations than could be counted."""
+
+    conversations: int
+    requests: int
+    days: float = Field(description="At the share of the day's quota that a sync may use.")
+    at_least: bool
+    quota_used: int = Field(description="Requests to Crisp today.")
+    quota_limit: int
+    quota_paused_until: Moment | None
+
+
+@router.post(
+    "/preview", operation_id="previewBackfill", response_model=Cost, responses=errors(404, 502),
+    dependencies=[Depends(admin)],
+)  # fmt: skip
+async def preview(
+    request: Request,
+    db: Db,
+    actor: Caller,
+    wanted: Annotated[Window, Body()],
+    website: Asked = None,
+) -> Response:
+    """Asked of Crisp: it costs some requests."""
+    async with db.read() as connection:
+        website_id = await chosen(connection, actor, website)
+    state = request.app.state.whole.state
+    cost = await state.preview(website_id, wanted.window_from, wanted.window_to)
+    quota = await state.quota()
+    told = Cost(
+        conversations=cost.conversations,
+        requests=cost.requests,
+        days=cost.days,
+        at_least=cost.at_least,
+        quota_used=quota.used,
+        quota_limit=quota.limit,
+        quota_paused_until=quota.paused_until,
+    )
+    return answer(request, told)
+
+
 @router.get("/{sync_id}", operation_id="getSync", response_model=Sync, responses=errors(404))
 async def get_sync(request: Request, db: Db, actor: Caller, sync_id: str) -> Response:
     async with db.read() as connection:

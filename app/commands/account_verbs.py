@@ -36,7 +36,7 @@ def token() -> None:
 
 @token.command("create")
 @click.argument("name")
-@click.option("--scope", required=True, type=click.Choice(("read", "write")))
+@click.option("--scope", required=True, type=click.Choice(("read", "write", "admin")))
 @website_grants
 @click.option(
     "--days",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,20 +9,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.actors import Actor
-from app.accounts.audit import audit
 from app.clock import from_ms
-from app.contacts.mapping import COLUMNS, DEFAULT, effective
-from app.contacts.remap import FIXED, change_mapping
+from app.contacts.mapping import DEFAULT, effective
+from app.contacts.remap import FIXED
+from app.contacts.remap_by_hand import MOST_PATHS, read_targets
 from app.contacts.tables import contacts
-from app.errors import Refused
 from app.pages.wording import attribute_name, plain_value
-from app.websites.preferences import require_configurable
 
 FIELD = "to:"
 """What the names of the form's fields begin with; Crisp's path follows."""
-MOST_PATHS = 200
-_ATTRIBUTE = re.compile(r"attributes\.[a-z0-9_.-]{1,64}")
 _TIMES = frozenset({"active.last", "created_at"})
 
 
@@ -82,37 +76,6 @@ def _line(
 
 def read_mapping(typed: Mapping[str, str]) -> dict[str, str | None]:
     """What differs from the default. Raises Refused with the first that is wrong."""
-    chosen: dict[str, str | None] = {}
-    for name, value in typed.items():
-        path = name.removeprefix(FIELD)
-        if not name.startswith(FIELD) or path in FIXED or len(path) > 200:
-            continue
-        target = value.strip()
-        if target and target not in COLUMNS and not _ATTRIBUTE.fullmatch(target):
-            raise Refused(
-                f"“{target[:60]}” is nothing to map to: write {', '.join(sorted(set(COLUMNS) - FIXED))}, "
-                "or attributes. and a name of letters, digits, _ and - in lower case."
-            )
-        if target != DEFAULT.get(path, f"attributes.{path}"):
-            chosen[path] = target or None
-    if len(chosen) > MOST_PATHS:
-        raise Refused(f"At most {MOST_PATHS} fields can be mapped by hand.")
-    return chosen
-
-
-async def save_mapping(
-    connection: AsyncConnection, actor: Actor, website_id: str, chosen: Mapping[str, str | None]
-) -> int:
-    """Applied to what is stored, without asking Crisp; how many contacts changed."""
-    website = await require_configurable(connection, actor, website_id)
-    changed = await change_mapping(connection, website_id, chosen)
-    await audit(
-        connection,
-        actor,
-        "mapping.changed",
-        website_id=website_id,
-        subject=("website", website_id),
-        before=website.mapping,
-        after={**chosen},
+    return read_targets(
+        {name.removeprefix(FIELD): text for name, text in typed.items() if name.startswith(FIELD)}
     )
-    return changed

@@ -25,6 +25,7 @@ Typed = Annotated[str, Form()]
 Many = Annotated[list[str], Form(default_factory=list)]
 TOKENS = "/settings/tokens"
 USUAL = timedelta(days=365)
+_SCOPES: dict[str, tokens.Scope] = {"read": "read", "write": "write", "admin": "admin"}
 
 
 @router.get(TOKENS)
@@ -53,7 +54,7 @@ async def create(
             connection,
             actor,
             name,
-            "write" if scope == "write" else "read",
+            _SCOPES.get(scope, "read"),
             None if every else websites,
             _end_of(until, moments),
         )

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.contacts.remap_by_hand import save_mapping
 from app.errors import CrispsyncError, NotFound, Refused
 from app.pages.access import CurrentActor, admin
 from app.pages.frame import Frame, database_of, visit
-from app.pages.mapping_form import read_mapping, save_mapping
+from app.pages.mapping_form import read_mapping
 from app.pages.parts import ring_for_hooks, ring_of, uploads_of
 from app.pages.security import require_own_request
 from app.pages.website_settings import (

@@ -13,6 +13,7 @@ from app.accounts.tables import audit_log
 from app.api.rates import Rates
 from app.imports.tables import imports
 from app.sync.tables import sync_runs
+from app.webhooks.tables import inbox_events
 from tests.api.conftest import OTHER, Api, small_app, some_rows
 from tests.ingesting import WEBSITE
 
@@ -182,12 +183,15 @@ def test_the_next_minute_is_another() -> None:
     assert rates.count("a").left == 1
 
 
-OF_NO_WEBSITE = {"/websites", "/imports/sample.csv"}
+OF_NO_WEBSITE = {"/websites", "/alerts/targets", "/imports/sample.csv"}
 NEEDED: dict[str, dict[str, Any]] = {
     "/merge": {"into": "x"},
     "/link": {"contact_id": "x", "decision": "pin"},
     "/layout": {"encoding": "utf-8", "separator": ",", "header": True},
     "/commit": {"plan_hash": "x"},
+    "/mapping": {"overrides": {}},
+    "/disconnect": {"data": "keep"},
+    "/erase": {"confirm": "erase"},
 }
 
 
@@ -214,6 +218,7 @@ async def test_case_091_what_a_token_does_not_see_is_not_there(api: Api) -> None
         "merge_id": "11111111-0000-4000-8000-000000000002",
         "domain": "bolt.example",
         "line": "1",
+        "target_id": "11111111-0000-4000-8000-000000000004",
         "remedy_id": "11111111-0000-4000-8000-000000000003",
     }
     document = (await api.get(None, "/openapi.json")).json()
@@ -228,6 +233,7 @@ async def test_case_091_what_a_token_does_not_see_is_not_there(api: Api) -> None
             elif "{" in path:
                 body = body_for(path, methods[method])
                 # A domain is no id: which website it is of has to be said.
+                ids["what"] = "pause" if path.startswith("/websites") else "cancel"
                 asked = path.format(**ids) + (f"?website={OTHER}" if "{domain}" in path else "")
                 for token in ("admin", "admin-none"):
                     answer = await api.ask(token, method.upper(), asked, **body)
@@ -260,3 +266,25 @@ async def test_an_import_is_listed_and_undone(api: Api) -> None:
     assert (undone.status_code, undone.json()["state"]) == (202, "undoing")
     assert (await api.get("viewer", "/imports/imp-1")).json()["state"] == "undoing"
     assert (await api.ask("member", "POST", "/imports/imp-1/undo")).status_code in {409, 422}
+
+
+async def test_dead_letters_are_applied_again(api: Api) -> None:
+    for n, (state, site) in enumerate((("dead", WEBSITE), ("done", WEBSITE), ("dead", OTHER))):
+        row = {
+            "id": f"{n:064x}", "website_id": site, "event": "message:send", "state": state,
+            "attempts": 5, "deliveries": 1, "error": "x", "received_at": clock.now(), "body": b"{}",
+        }  # fmt: skip
+        known = {name: value for name, value in row.items() if name in inbox_events.c}
+        await api.here.execute(insert(inbox_events).values(known))
+    assert (await api.ask("viewer", "POST", "/events/replay", json={})).status_code == 403
+    told = await api.ask("member", "POST", "/events/replay", json={})
+    assert told.json() == {"put_back": 1, "without_body": 0}, told.text
+    assert api.whole.state.rung == ["hooks"]
+    states = {row["state"] for row in await api.data("viewer", "/events")}
+    assert states == {"new", "done"}
+    endless = await api.ask("member", "POST", "/events/replay", json={"state": "any"})
+    assert "since" in is_problem(endless, 422)
+    since = {"state": "done", "since": "2020-01-01T00:00:00Z"}
+    assert (await api.ask("member", "POST", "/events/replay", json=since)).json()["put_back"] == 1
+    (theirs,) = await api.data("viewer-all", "/events", website=OTHER)
+    assert theirs["state"] == "dead"
