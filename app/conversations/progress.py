@@ -24,7 +24,8 @@ class ThreadProgress:
     `back_to_ms` is where to go on reading backwards; None when its start was reached. `read_to_ms`
     is the time of the newest message that was read: everything before it is known, once the start
     was reached, which is not true of what hooks told. `asked_ms` is when the reading began;
-    an `unsettled` thread is read again, since Crisp may not have shown its latest state.
+    an `unsettled` thread is read again, since Crisp may not have shown its latest state. `shown` is
+    how many messages the whole thread has, when none of them was stored before it was read.
     """
 
     session_id: str
@@ -34,6 +35,7 @@ class ThreadProgress:
     read_to_ms: int | None = None
     asked_ms: int | None = None
     unsettled: bool = False
+    shown: int | None = None
 
 
 async def write_progress(
@@ -42,18 +44,20 @@ async def write_progress(
     """A finished thread is no longer due, unless the conversation moved while it was read.
 
     Of several parts of one thread the last in `progress` counts. Returns the ids of the
-    conversations that stay due because they are unsettled: to be read later, not at once.
+    conversations that stay due because they are unsettled: to be read later, not at once. Those of
+    which hooks told more meanwhile than was shown are read whole again, and compared with it.
     """
     last = {conversation_id(website_id, thread.session_id): thread for thread in progress}
     unsettled = await _find_unsettled(connection, website_id, last)
+    outgrown = await _find_outgrown(connection, website_id, last)
     rows: list[Row] = [
         {
             "website_id": website_id,
             "id": own_id,
-            "messages_version_ms": None if own_id in unsettled else thread.version_ms,
+            "messages_version_ms": None if own_id in unsettled | outgrown else thread.version_ms,
             "messages_fingerprint": thread.fingerprint,
             "messages_back_to_ms": thread.back_to_ms,
-            "messages_complete": thread.back_to_ms is None,
+            "messages_complete": thread.back_to_ms is None and own_id not in outgrown,
             "messages_read_to_ms": thread.read_to_ms,
         }
         for own_id, thread in sorted(last.items())
@@ -93,6 +97,22 @@ async def _find_unsettled(
         },
     )
     return found | {row.conversation_id for row in rows}
+
+
+async def _find_outgrown(
+    connection: AsyncConnection, website_id: str, threads: Mapping[str, ThreadProgress]
+) -> set[str]:
+    """Conversations with more messages than reading showed. What hooks told between may be gone already."""
+    shown = {own_id: t.shown for own_id, t in threads.items() if t.shown is not None}
+    if not shown:
+        return set()
+    rows = await connection.execute(
+        select(conversations.c.id, conversations.c.message_count).where(
+            conversations.c.website_id == website_id, is_one_of(conversations.c.id)
+        ),
+        {"conversations": sorted(shown)},
+    )
+    return {row.id for row in rows if row.message_count > shown[row.id]}
 
 
 @cache

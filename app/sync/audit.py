@@ -27,9 +27,9 @@ from app.sync.people import pull_all_people
 from app.sync.people_pages import fetch_people, save_people
 from app.sync.pull import Pull
 from app.sync.removals import SHARE_THAT_WAITS, confirm_people
-from app.sync.thread import Part, read_thread
+from app.sync.thread import Part
 from app.sync.threads import confirm_gone
-from app.sync.unmentioned import Mentioned, find_removed_of_whole
+from app.sync.unmentioned import read_and_compare
 
 EVERYTHING = "all"
 AT_ONCE = 24
@@ -129,10 +129,12 @@ def _whole(website_id: str) -> AnySelect:
     """What `read_thread` asks for, as if nothing of the thread were known."""
     c = conversations.c
     return select(
+        c.website_id,
         c.id,
         c.session_id,
         c.version_ms,
         c.last_fingerprint,
+        c.message_count,
         false().label("messages_complete"),
         null().label("messages_back_to_ms"),
         null().label("messages_read_to_ms"),
@@ -197,10 +199,10 @@ async def _may_bury(pull: Pull, count: int) -> bool:
 
 async def _read_whole(pull: Pull, row: StoredRow) -> Part:
     """The last part of the thread; the parts before it, of a very long one, are saved at once."""
-    mentioned, last = Mentioned(), Part(row.session_id)
+    last, removed = Part(row.session_id), []
     try:
-        async for part in read_thread(pull, row):
-            mentioned.add(part)
+        async for part in read_and_compare(pull.db, pull, row):
+            removed += part.removed
             if part.ends_thread:
                 last = part
                 break
@@ -209,7 +211,7 @@ async def _read_whole(pull: Pull, row: StoredRow) -> Part:
                 rejected=part.rejected,
                 counts={"messages_done": len(part.messages)},
             )
-        await find_removed_of_whole(pull, row, mentioned, last)
+        last.removed = removed
     except Gone as error:
         return await confirm_gone(pull, row.session_id, error)
     except (Circular, Permanent) as error:

@@ -32,7 +32,8 @@ from app.db.session import Database
 from app.errors import CrispsyncError, Refused
 from app.ingest import ingest, remove_contacts, remove_conversations, remove_messages
 from app.records import Batch, ContactRecord, MessageRecord, Rejected
-from app.sync.thread import Part, read_thread
+from app.sync.thread import Part
+from app.sync.unmentioned import read_and_compare
 from app.websites.connect import mark_uninstalled
 from app.websites.rules import WebsiteRules, lock_website, rules_of
 
@@ -186,15 +187,16 @@ async def refresh_conversation(
     single, gone = await _read_incomplete(db, asking, claimed)
     parts: list[Part] = []
     if asking.reads_thread or not claimed.messages_complete:
-        parts = [part async for part in read_thread(asking, claimed)]
+        parts = [part async for part in read_and_compare(db, asking, claimed)]
 
     async def write(connection: AsyncConnection) -> None:
         await lock_website(connection, rules.id)
         found = [message for part in parts for message in part.messages]
         batch = Batch(rules.id, conversations=[record], messages=[*found, *single])
         await ingest(connection, rules, batch)
-        if gone:
-            await remove_messages(connection, rules, gone)
+        removed = [*gone, *(removal for part in parts for removal in part.removed)]
+        if removed:
+            await remove_messages(connection, rules, removed)
         progress = [part.progress for part in parts if part.progress]
         await write_progress(connection, rules.id, progress)
         wait_ms = _wait_ms(claimed, record.version.crisp_ms, answer.asked_ms)

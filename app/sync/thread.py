@@ -10,7 +10,7 @@ from app.clock import iso_ms
 from app.conversations.progress import ThreadProgress
 from app.conversations.threads import MessageRemoval
 from app.crisp import translate
-from app.crisp.client import Answer, refuse_path_part
+from app.crisp.client import Answer, CrispClient, refuse_path_part
 from app.crisp.thread_paging import ThreadBatch, walk_thread
 from app.db.base import StoredRow
 from app.errors import CrispsyncError
@@ -22,9 +22,13 @@ BATCHES_A_PART = 10
 
 @dataclass(slots=True)
 class Part:
-    """Messages of one conversation, all of them or, of a very long one, the next part."""
+    """Messages of one conversation, all of them or, of a very long one, the next part.
+
+    It begins with the newest, or goes on from `before_ms`, epoch ms.
+    """
 
     session_id: str
+    before_ms: int | None = None
     messages: list[MessageRecord] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     progress: ThreadProgress | None = None
@@ -39,6 +43,9 @@ class Part:
 
 class Asks(Protocol):
     """Who asks Crisp about one website."""
+
+    @property
+    def client(self) -> CrispClient: ...
 
     async def get(
         self, path: str, params: Mapping[str, str | int] | None = None
@@ -78,7 +85,7 @@ async def _read_back(
         answers.append(await pull.get(path, cursor or None))
         return answers[-1]
 
-    part = Part(row.session_id)
+    part = Part(row.session_id, before_ms)
     batches = newest_ms = began_ms = 0
     newest_known = known_ms is not None and not row.messages_complete
     has_some = row.last_fingerprint is not None and before_ms is None
@@ -113,7 +120,7 @@ async def _read_back(
             part.progress = _progress(row, batch.back_to_ms, newest_ms, began_ms)
             if batches % BATCHES_A_PART == 0:
                 yield part
-                part = Part(row.session_id)
+                part = Part(row.session_id, batch.back_to_ms)
 
 
 def _add_batch(part: Part, batch: ThreadBatch, asked_ms: int) -> list[MessageRecord]:

@@ -23,8 +23,8 @@ from app.errors import CrispsyncError
 from app.ingest import remove_conversations, remove_messages
 from app.records import Batch, Rejected, conversation_id
 from app.sync.pull import Pull, Stopped
-from app.sync.thread import Part, read_thread
-from app.sync.unmentioned import Mentioned, find_removed
+from app.sync.thread import Part
+from app.sync.unmentioned import read_and_compare
 
 AHEAD = 100
 THREADS_A_WRITE = 20
@@ -101,9 +101,11 @@ async def _find_due(pull: Pull, work: Threads) -> Sequence[StoredRow]:
     async with pull.db.read() as connection:
         rows = await connection.execute(
             select(
+                conversations.c.website_id,
                 conversations.c.session_id,
                 conversations.c.version_ms,
                 conversations.c.last_fingerprint,
+                conversations.c.message_count,
                 conversations.c.messages_complete,
                 conversations.c.messages_back_to_ms,
                 conversations.c.messages_read_to_ms,
@@ -132,11 +134,7 @@ async def _read(pull: Pull, work: Threads) -> None:
     while work.stopped_by is None and (row := await work.due.get()) is not None:
         try:
             pull.check_asked()
-            mentioned = Mentioned()
-            async for part in read_thread(pull, row):
-                mentioned.add(part)
-                if part.ends_thread:
-                    await find_removed(pull, row, mentioned, part)
+            async for part in read_and_compare(pull.db, pull, row):
                 await work.read.put(part)
         except Gone as error:
             await work.read.put(await confirm_gone(pull, row.session_id, error))

@@ -356,6 +356,19 @@ async def test_a_conversation_that_moved_while_it_was_read_stays_due(database_ur
         assert (await site.conversation("s")).messages_due
 
 
+async def test_a_thread_of_which_more_was_told_while_it_was_first_read_is_read_again(
+    database_url: str,
+) -> None:
+    async with connected(database_url) as site:
+        await site.take(talk("s", at=1), said("s", 1), said("s", 2))
+        await _progress(site, ThreadProgress("s", ms(1), None, None, shown=1))
+        row = await site.conversation("s")
+        assert (row.messages_complete, row.messages_due) == (False, True)
+        await _progress(site, ThreadProgress("s", ms(1), None, None, shown=2))
+        row = await site.conversation("s")
+        assert (row.messages_complete, row.messages_due) == (True, False)
+
+
 async def test_counts_of_a_thousand_conversations_at_once(database_url: str) -> None:
     """More than one statement may hold; each count is right."""
     names = [f"s{n}" for n in range(1_001)]

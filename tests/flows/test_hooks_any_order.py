@@ -28,8 +28,9 @@ from app.sync.conversations import fetch_conversations, save_conversations
 from app.sync.people_pages import fetch_people, save_people
 from app.sync.pull import Pull
 from app.sync.refresh import refresh_due
-from app.sync.thread import Part, read_thread
+from app.sync.thread import Part
 from app.sync.threads import save_parts
+from app.sync.unmentioned import read_and_compare
 from app.webhooks.apply import apply_waiting
 from app.webhooks.hooks import read_hook
 from app.webhooks.tables import inbox_events
@@ -147,7 +148,7 @@ class Story:
 
 
 async def _read(pull: Pull, row: Any) -> list[Part]:
-    return [part async for part in read_thread(pull, row)]
+    return [part async for part in read_and_compare(pull.db, pull, row)]
 
 
 def _without(rows: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:

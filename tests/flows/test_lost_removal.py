@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from app.conversations.tables import messages
+from app.sandbox.conversation_changes import begin_conversation
 from app.sandbox.message_changes import remove_message, send_message
 from tests.flows.steps import MESSAGE
 from tests.pulling import Crispsync, sandbox_and_crispsync
@@ -99,5 +100,26 @@ async def test_case_048_a_message_that_came_and_went(database_url: str, late_hoo
         assert await crisp.run("incremental") == "done"
         await told.apply_these(sending)
         world.clock.advance(5 * MINUTE)
+        assert await crisp.run("incremental") == "done"
+        await crisp.assert_equals_truth()
+
+
+async def test_case_048_a_message_that_went_before_its_thread_was_read(database_url: str) -> None:
+    """Only hooks told of the thread so far: its first reading tells which of their messages are gone."""
+    async with imported(database_url) as told:
+        world, crisp = told.world, told.crisp
+        i, _ = begin_conversation(world, world.main, content="Hello")
+        made = send_message(world, world.main, i, "Never mind")
+        await told.apply()
+        world.clock.advance(MINUTE)
+        remove_message(world, world.main, i, made.data["fingerprint"])
+        told.hooks.take()  # lost
+        send_message(world, world.main, i, "Still there?")
+        await told.apply()
+        world.clock.advance(5 * MINUTE)
+        # Listed, but not read yet: the list of the next run has nothing to say, one reading is all.
+        world.faults.add("status", status=400, match=f"{world.main.session_id(i)}/messages")
+        await crisp.run("incremental")
+        world.faults.clear()
         assert await crisp.run("incremental") == "done"
         await crisp.assert_equals_truth()
