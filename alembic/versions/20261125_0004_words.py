@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from app.db.words import FIRST_CHARACTERS, SEARCHED, postgres_vector
+from app.db.words import FIRST_CHARACTERS, SEARCHED
 
 revision = "0004"
 down_revision = "0003"
@@ -16,6 +16,7 @@ branch_labels = None
 depends_on = None
 
 
+_MARKS = "'@.-_+/:\\&=#', '           '"
 _SEGMENTS = {"contacts": "segments", "conversations": "(metadata -> 'segments')"}
 
 
@@ -29,7 +30,8 @@ def upgrade() -> None:
     for table, column in SEARCHED.items():
         if op.get_bind().dialect.name == "postgresql":
             op.execute(
-                f"CREATE INDEX ix_{table}_words ON {table} USING gin ({postgres_vector(table)})"
+                f"CREATE INDEX ix_{table}_words ON {table} USING gin (to_tsvector('simple', "
+                f"translate(left({table}.{column}, {FIRST_CHARACTERS}), {_MARKS})))"
             )
         else:
             for statement in _sqlite(table, column):

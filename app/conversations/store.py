@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -47,9 +47,22 @@ async def write_conversations(
         else:
             changed.append(merged)
     await upsert(connection, conversations, fresh, key=_KEY, update=())
-    await update_rows(connection, conversations, changed, key=_KEY)
+    await update_rows(connection, conversations, _moved(known, changed), key=_KEY)
     await update_rows(connection, conversations, met, key=_KEY)
     return {row["id"] for row in (*fresh, *changed)}
+
+
+def _moved(known: Mapping[str, StoredRow], changed: Sequence[Row]) -> list[Row]:
+    """Without the columns that stay as they are in every row: SQLite writes the indexes of all it is given."""
+    if not changed:
+        return []
+    pairs = [(row, known[row["id"]]) for row in changed]
+    names = [
+        name
+        for name in changed[0]
+        if name in _KEY or any(row[name] != getattr(old, name) for row, old in pairs)
+    ]
+    return [{name: row[name] for name in names} for row in changed]
 
 
 _MET = ("website_id", "id", "seen_ms", "observed_ms")

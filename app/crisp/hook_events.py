@@ -76,12 +76,11 @@ def _person(people_id: str, at_ms: int, fields: Fields | None = None) -> Contact
 
 def _message(data: Data, at_ms: int) -> Told:
     session_id = _id(data, "session_id")
-    record = translate.message(data, session_id, 0)
+    # The content as it was when it was sent, however late this is told: an edit is newer.
+    sent_ms = translate.ms(data.get("timestamp")) or at_ms
+    record = translate.message(data, session_id, sent_ms, Version(sent_ms, sent_ms))
     if isinstance(record, Rejected):
         raise Unusable(record.reason)
-    # The content as it was when it was sent, however late this is told: an edit is newer.
-    sent_ms = record.version.crisp_ms or at_ms
-    record = translate.with_version(record, Version(sent_ms, sent_ms))
     told = record.type == "text" and {"last_message": translate.short(record.body)}
     return Told(conversations=[_talk(data, sent_ms, told or {})], messages=[record])
 

@@ -108,7 +108,10 @@ def conversation(
     )
 
 
-def message(item: Mapping[str, Any], session_id: str, asked_ms: int) -> MessageRecord | Rejected:
+def message(
+    item: Mapping[str, Any], session_id: str, asked_ms: int, version: Version | None = None
+) -> MessageRecord | Rejected:
+    """`version` is given by a source of another age than what was asked for at `asked_ms`, epoch ms."""
     number = fingerprint(item.get("fingerprint"))
     if number is None:
         shown = f"{session_id}/{_shown(item.get('fingerprint'))}"
@@ -131,13 +134,8 @@ def message(item: Mapping[str, Any], session_id: str, asked_ms: int) -> MessageR
         origin=short(item.get("origin")),
         sent_at=from_ms(item.get("timestamp")),
         raw=dict(item),
-        version=Version(ms(item.get("timestamp")), asked_ms),
+        version=version or Version(ms(item.get("timestamp")), asked_ms),
     )
-
-
-def with_version(record: MessageRecord, version: Version) -> MessageRecord:
-    """The message as told by a source of another age."""
-    return replace(record, version=version)
 
 
 def with_custom_data(record: ContactRecord, told: Fields | None) -> ContactRecord:

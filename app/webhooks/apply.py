@@ -6,9 +6,11 @@ so that a busy one starves nobody (FAILURES case 24).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -41,7 +43,10 @@ from app.websites.rules import WebsiteRules, find_rules, lock_website
 
 log = structlog.get_logger()
 
-BATCH = 1_000
+FIRST, FEWEST, MOST = 1_000, 500, 4_000
+"""Hooks in one batch. A conversation costs twice what a hook costs, however many of its hooks are in it."""
+LONG, SHORT = 1.5, 0.75
+"""Seconds of one batch: on SQLite intake waits so long, and has to answer within two seconds."""
 BATCH_BYTES = 8_000_000
 """A thousand bodies of the largest size would be a gigabyte at once; usual ones take 1.5 KB."""
 Outcome = Literal["done", "ignored", "dead", "parked"]
@@ -57,16 +62,31 @@ class Verdict:
 
 
 async def apply_waiting(db: Database, stop: Callable[[], bool] = lambda: False) -> int:
-    """Apply what waits, one batch of each website in turn, until nothing does; how many hooks."""
-    applied = 0
+    """Apply what waits, one batch of each website in turn, until nothing does; how many hooks.
+
+    Batches are as large as this machine applies quickly.
+    """
+    applied, size = 0, FIRST
     while not stop():
         async with db.read() as connection:
             waiting = await find_waiting(connection)
         if not waiting:
             break
         for website_id in waiting:
-            applied += await apply_batch(db, website_id)
+            began = time.monotonic()
+            count = await apply_batch(db, website_id, size)
+            size = next_size(size, count, time.monotonic() - began)
+            applied += count
     return applied
+
+
+def next_size(size: int, applied: int, seconds: float) -> int:
+    """How many hooks the next batch may have, after one that held `applied` of at most `size`."""
+    if seconds > LONG:
+        return max(FEWEST, size // 2)
+    if seconds < SHORT and applied == size:
+        return min(MOST, size * 2)
+    return size
 
 
 async def find_waiting(connection: AsyncConnection) -> list[str | None]:
@@ -90,19 +110,22 @@ async def find_waiting(connection: AsyncConnection) -> list[str | None]:
     return found
 
 
-async def apply_batch(db: Database, website_id: str | None) -> int:
-    """The oldest hooks of one website, at most BATCH of them or BATCH_BYTES; how many."""
+async def apply_batch(db: Database, website_id: str | None, most: int = MOST) -> int:
+    """The oldest hooks of one website, at most so many or BATCH_BYTES; how many."""
+    apply = partial(_apply, website_id=website_id, most=most)
     try:
-        return await db.transact(lambda connection: _apply(connection, website_id, together=True))
+        return await db.transact(partial(apply, together=True))
     except BAD_VALUES as error:
         if not is_bad_value(error):
             raise
-    return await db.transact(lambda connection: _apply(connection, website_id, together=False))
+    return await db.transact(partial(apply, together=False))
 
 
-async def _apply(connection: AsyncConnection, website_id: str | None, *, together: bool) -> int:
+async def _apply(
+    connection: AsyncConnection, *, website_id: str | None, most: int, together: bool
+) -> int:
     await lock_website(connection, website_id or "")
-    rows = await _oldest(connection, website_id)
+    rows = await _oldest(connection, website_id, most)
     if not rows:
         return 0
     rules = await find_rules(connection, website_id) if website_id else None
@@ -115,7 +138,9 @@ async def _apply(connection: AsyncConnection, website_id: str | None, *, togethe
     return len(rows)
 
 
-async def _oldest(connection: AsyncConnection, website_id: str | None) -> Sequence[StoredRow]:
+async def _oldest(
+    connection: AsyncConnection, website_id: str | None, most: int
+) -> Sequence[StoredRow]:
     whose = (
         inbox_events.c.website_id == website_id
         if website_id is not None
@@ -125,7 +150,7 @@ async def _oldest(connection: AsyncConnection, website_id: str | None) -> Sequen
         select(inbox_events.c.id, func.length(inbox_events.c.body).label("bytes"))
         .where(IS_NEW, whose)
         .order_by(inbox_events.c.received_at, inbox_events.c.id)
-        .limit(BATCH)
+        .limit(most)
     )
     rows = await connection.execute(
         select(inbox_events)

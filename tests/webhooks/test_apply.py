@@ -383,6 +383,23 @@ async def test_notes_that_are_not_wanted_stay_out(database_url: str) -> None:  #
         assert await site.rows(select(messages)) == []
 
 
+@pytest.mark.parametrize(
+    ("size", "applied", "seconds", "following"),
+    [
+        (1_000, 1_000, 0.3, 2_000),
+        (1_000, 999, 0.3, 1_000),  # no more were there
+        (1_000, 1_000, 1.0, 1_000),
+        (1_000, 1_000, 1.6, 500),
+        (500, 500, 9.0, 500),
+        (4_000, 4_000, 0.1, 4_000),
+    ],
+)
+def test_a_batch_is_as_large_as_the_machine_is_quick(
+    size: int, applied: int, seconds: float, following: int
+) -> None:
+    assert apply.next_size(size, applied, seconds) == following
+
+
 async def test_case_055_large_bodies_are_applied_a_few_at_a_time(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
