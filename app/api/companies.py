@@ -13,6 +13,7 @@ from app.api.finding import load_one
 from app.api.paging import CursorText, Limit, Page, page_of
 from app.api.problems import errors
 from app.companies.tables import companies, company_aliases
+from app.db.base import AnySelect
 from app.db.keyset import ByteOrder, Order
 from app.published.loading import load_companies
 from app.published.searching import has_words
@@ -51,16 +52,22 @@ async def list_companies(
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
         live = select(_c.id).where(_c.website_id == website_id, _c.deleted_at.is_(None))
-        query = has_words(live, _c.search, q)
-        if domain is not None:
-            a = company_aliases.c
-            same = (a.website_id == _c.website_id, a.company_id == _c.id, a.kind == "domain")
-            query = query.where(exists().where(*same, a.value == (normal_domain(domain) or "")))
+        query = narrowed(live, q, domain)
         scope = {"w": website_id, "q": q, "d": domain}
         page, following = await page_of(connection, query, ORDERS, sort, cursor, limit, scope)
         ids = [row.id for row in page.rows]
         found = await load_companies(connection, website_id, ids)
     return answer(request, CompanyPage(data=[found[one] for one in ids], next_cursor=following))
+
+
+def narrowed(query: AnySelect, q: str | None, domain: str | None) -> AnySelect:
+    """What the filters of the list leave."""
+    query = has_words(query, _c.search, q)
+    if domain is None:
+        return query
+    a = company_aliases.c
+    same = (a.website_id == _c.website_id, a.company_id == _c.id, a.kind == "domain")
+    return query.where(exists().where(*same, a.value == (normal_domain(domain) or "")))
 
 
 @router.get(

@@ -30,6 +30,7 @@ ORDERS: Mapping[str, Order] = {
     "signed_up_at": Order(_c.signed_up_at, _c.id, datetime),
 }
 Sort = Literal["id", "last_active_at", "-last_active_at", "signed_up_at", "-signed_up_at"]
+Source = Literal["crisp", "csv", "api", "manual"]
 Deleted = Annotated[
     Literal["no", "yes", "any"], Query(description="Contacts that were removed, or hidden.")
 ]
@@ -48,7 +49,7 @@ async def list_contacts(
     q: Text = None,
     email: Text = None,
     company: Text = None,
-    source: Literal["crisp", "csv", "api", "manual"] | None = None,
+    source: Source | None = None,
     segment: Text = None,
     deleted: Deleted = "no",
     sort: Sort = "id",
@@ -60,29 +61,36 @@ async def list_contacts(
     """
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
-        query = _with_company(select(_c.id).where(_c.website_id == website_id), company)
-        query = _with_address(has_words(query, _c.search, q), email)
-        if segment is not None:
-            query = query.where(has_text(_c.segments, segment))
-        if source is not None:
-            query = query.where(_c.source == source)
-        if deleted != "any":
-            query = query.where(
-                _c.deleted_at.is_(None) if deleted == "no" else _c.deleted_at.is_not(None)
-            )
-        scope = {
-            "w": website_id,
-            "q": q,
-            "e": email,
-            "c": company,
-            "s": source,
-            "d": deleted,
-            "g": segment,
-        }
+        query = select(_c.id).where(_c.website_id == website_id)
+        asked = (q, email, company, source, segment, deleted)
+        query = narrowed(query, *asked)
+        scope = {"w": website_id, "asked": list(asked)}
         page, following = await page_of(connection, query, ORDERS, sort, cursor, limit, scope)
         ids = [row.id for row in page.rows]
         found = await load_contacts(connection, website_id, ids)
     return answer(request, ContactPage(data=[found[one] for one in ids], next_cursor=following))
+
+
+def narrowed(
+    query: AnySelect,
+    q: str | None,
+    email: str | None,
+    company: str | None,
+    source: str | None,
+    segment: str | None,
+    deleted: str,
+) -> AnySelect:
+    """What the filters of the list leave."""
+    query = _with_address(has_words(_with_company(query, company), _c.search, q), email)
+    if segment is not None:
+        query = query.where(has_text(_c.segments, segment))
+    if source is not None:
+        query = query.where(_c.source == source)
+    if deleted != "any":
+        query = query.where(
+            _c.deleted_at.is_(None) if deleted == "no" else _c.deleted_at.is_not(None)
+        )
+    return query
 
 
 def _with_company(query: AnySelect, company_id: str | None) -> AnySelect:

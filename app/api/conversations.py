@@ -61,13 +61,8 @@ async def list_conversations(
     """Live conversations. `contact`, `company`: ids. `operator`: the name it is assigned to."""
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
-        query = has_words(live(website_id), _c.search, q)
-        equal = {_c.status: status, _c.contact_id: contact, _c.assigned_to: operator}
-        for column, value in {**equal, _c.origin: origin}.items():
-            query = query.where(column == value) if value is not None else query
-        query = _of_company(query, website_id, company)
-        if updated_since is not None:
-            query = query.where(_c.crisp_updated_at >= updated_since)
+        of = (contact, company, operator, origin)
+        query = narrowed(live(website_id), website_id, q, status, of, updated_since)
         asked = [q, status, contact, company, operator, origin]
         since = updated_since.isoformat() if updated_since else None
         scope = {"w": website_id, "asked": asked, "since": since}
@@ -80,6 +75,24 @@ async def list_conversations(
 
 def live(website_id: str) -> AnySelect:
     return select(_c.id).where(_c.website_id == website_id, _c.deleted_at.is_(None))
+
+
+def narrowed(
+    query: AnySelect,
+    website_id: str,
+    q: str | None,
+    status: str | None,
+    of: tuple[str | None, str | None, str | None, str | None],
+    updated_since: datetime | None,
+) -> AnySelect:
+    """What the filters of the list leave; `of`: contact, company, operator, origin."""
+    contact, company, operator, origin = of
+    query = has_words(query, _c.search, q)
+    equal = {_c.status: status, _c.contact_id: contact, _c.assigned_to: operator}
+    for column, value in {**equal, _c.origin: origin}.items():
+        query = query.where(column == value) if value is not None else query
+    query = _of_company(query, website_id, company)
+    return query if updated_since is None else query.where(_c.crisp_updated_at >= updated_since)
 
 
 def _of_company(query: AnySelect, website_id: str, company_id: str | None) -> AnySelect:

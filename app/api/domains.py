@@ -84,7 +84,7 @@ async def list_domains(
         query = select(domain_ties).where(_t.website_id == website_id)
         scope = {"w": website_id, "d": 1}
         page, following = await page_of(connection, query, _ORDER, "domain", cursor, limit, scope)
-    data = [_shape(row) for row in page.rows]
+    data = [shape_of(row) for row in page.rows]
     return answer(request, DomainPage(data=data, next_cursor=following))
 
 
@@ -110,7 +110,7 @@ async def tie(
         else:
             await ignore_domain(connection, website_id, wanted.domain, actor)
         domain = require_domain(wanted.domain)
-        return _shape((await find_ties(connection, website_id, [domain]))[domain])
+        return shape_of((await find_ties(connection, website_id, [domain]))[domain])
 
     return answer(request, await db.transact(work), 201)
 
@@ -130,7 +130,7 @@ async def release(db: Db, actor: Caller, domain: str, website: Asked = None) -> 
     return Response(status_code=204)
 
 
-def _shape(row: Any) -> DomainTie:
+def shape_of(row: Any) -> DomainTie:
     return DomainTie(
         domain=row.domain,
         company_id=row.company_id,

@@ -21,7 +21,7 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversations, messages
 from app.db.base import AnySelect
 from app.db.session import Database
-from app.published.columns import COLUMNS, Cell, Column, Record
+from app.published.columns import COLUMNS, Cell, Column
 from app.published.loading import (
     load_companies,
     load_contacts,
@@ -66,17 +66,30 @@ SOURCES: Mapping[str, Source] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A list that is none of NOUNS: where its rows come from, and its columns (app/published/plain.py)."""
+
+    source: Source
+    columns: list[Column]
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """What to export. `narrow` adds the conditions of a list to a SELECT from the noun's table.
 
-    `notes`: private notes too. `hidden`: removed and hidden ones too.
+    `notes`: private notes too. `hidden`: removed and hidden ones too. `of`: another list than the noun's.
     """
 
-    noun: Noun
+    noun: str
     website_ids: Sequence[str]
     notes: bool = False
     hidden: bool = False
     narrow: Callable[[AnySelect], AnySelect] = lambda query: query
+    of: Listed | None = None
+
+    @property
+    def source(self) -> Source:
+        return self.of.source if self.of is not None else SOURCES[self.noun]
 
 
 async def stream(db: Database, export: Export, form: Form) -> AsyncIterator[bytes]:
@@ -92,6 +105,8 @@ async def stream(db: Database, export: Export, form: Form) -> AsyncIterator[byte
 
 
 async def columns_of(db: Database, export: Export) -> list[Column]:
+    if export.of is not None:
+        return export.of.columns
     attributes: Sequence[str] = ()
     if export.noun in {"contacts", "companies"}:
         async with db.read() as connection:
@@ -110,9 +125,9 @@ async def _attribute_keys(connection: AsyncConnection, table: Table, export: Exp
     return sorted((await connection.execute(query)).scalars())
 
 
-async def pages(db: Database, export: Export) -> AsyncIterator[list[Record]]:
+async def pages(db: Database, export: Export) -> AsyncIterator[list[Any]]:
     """The records of each website, in the order of their keys."""
-    source = SOURCES[export.noun]
+    source = export.source
     for website_id in export.website_ids:
         after: tuple[Any, ...] | None = None
         while True:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from app.db.session import Database
 from app.errors import Refused
-from app.published.columns import Column, Record
+from app.published.columns import Column
 from app.published.export import Export, columns_of, pages
 
 
@@ -25,7 +25,7 @@ def require_pyarrow() -> Any:
     return pa
 
 
-async def write_parquet(db: Database, export: Export, file: Path) -> int:
+async def write_parquet(db: Database, export: Export, file: Path | IO[bytes]) -> int:
     """A row group for each page; how many rows. Raises Refused."""
     arrow = require_pyarrow()
     columns = await columns_of(db, export)
@@ -38,7 +38,7 @@ async def write_parquet(db: Database, export: Export, file: Path) -> int:
     return rows
 
 
-def _table(arrow: Any, schema: Any, columns: list[Column], records: list[Record]) -> Any:
+def _table(arrow: Any, schema: Any, columns: list[Column], records: list[Any]) -> Any:
     filled = {head: [fill(record) for record in records] for head, _, fill in columns}
     return arrow.Table.from_pydict(filled, schema=schema)
 

@@ -13,6 +13,7 @@ part of `make test`: they take minutes, and on a busy machine their times are no
     test_apply.py      hooks applied a second from a full inbox
     test_delay.py      how long from a hook's arrival to the page that shows it
     test_pages.py      how quickly each page and search answers on 2,000,000 messages
+    test_changes.py    the change feed under eight writers: 100,000 changes, none lost, none twice
     test_words.py      what keeping the words for the search costs a full pull
     test_kills.py      kill -9, thirty times in one import: the rows afterwards and what was asked twice
 

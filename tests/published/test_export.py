@@ -151,7 +151,7 @@ async def test_parquet_has_types(database_url: str, tmp_path: Path) -> None:
         await some_rows(site, "acme")
         for noun, count in (("contacts", 2), ("messages", 3), ("companies", 1)):
             file = tmp_path / f"{noun}.parquet"
-            export = Export(noun, [WEBSITE])  # type: ignore[arg-type]  # one of them
+            export = Export(noun, [WEBSITE])
             assert await write_parquet(site.db, export, file) == count
         table = pq.read_table(tmp_path / "messages.parquet").to_pylist()
         assert {row["body"] for row in table} == {
