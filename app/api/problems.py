@@ -20,6 +20,7 @@ from app.errors import CrispsyncError
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
+_NOT_UNDERSTOOD = "This was not understood, and nothing was done."
 _SENTENCES = {
     404: "There is nothing at this address. The addresses are in /api/v1/openapi.json.",
     405: "This address cannot be used with that method; the header Allow names those it takes.",
@@ -102,6 +103,8 @@ async def _taken(_request: Request, error: Exception) -> Response:
 
 async def _http(_request: Request, error: Exception) -> Response:
     http: Any = error
+    if http.status_code == 400:  # FastAPI's own, for bytes that it cannot even begin to read
+        return problem(422, f"{_NOT_UNDERSTOOD} The body is no JSON in UTF-8.")
     detail = _SENTENCES.get(http.status_code, str(http.detail))
     return problem(http.status_code, detail, http.headers)
 
@@ -113,7 +116,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
         for one in invalid.errors()
     ]
     first = f"{errors[0].field}: {errors[0].message}." if errors else ""
-    return problem(422, f"This was not understood, and nothing was done. {first}", errors=errors)
+    return problem(422, f"{_NOT_UNDERSTOOD} {first}", errors=errors)
 
 
 async def _unexpected(_request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from app.accounts.actors import Actor, Role
 from app.api.app import mount_api
+from app.api.door import ActorOfToken
 from app.db.session import Database, open_database
 from app.main import _equip
 from app.settings import Settings
@@ -68,14 +69,20 @@ class Api:
                 return found
 
 
-def small_app(db: Database, per_minute: int = 100_000, **settings: Any) -> FastAPI:
+async def by_name(_db: Database, token: str) -> Actor | None:
+    return actor_named(token)
+
+
+def small_app(
+    db: Database,
+    per_minute: int = 100_000,
+    actor_of_token: ActorOfToken = by_name,
+    **settings: Any,
+) -> FastAPI:
     """As the program equips it, without a credential; bells are only noted."""
     app = FastAPI(openapi_url=None)
     _equip(app, db, Settings(secret_key=SecretStr(SECRET_KEY), **settings))
     app.state.rung = []
-
-    async def actor_of_token(_db: Database, token: str) -> Actor | None:
-        return actor_named(token)
 
     async def ring() -> None:
         app.state.rung.append("runs")

@@ -84,6 +84,10 @@ async def test_a_wrong_field_is_named(api: Api) -> None:
     assert answer.json()["errors"][0]["field"] == "query.limit"
     wrong = await api.ask("admin", "POST", "/syncs", content=b"{nonsense")
     is_problem(wrong, 422)
+    for no_json in (b"\xff", b"[" * 100_000):
+        headers = {"Content-Type": "application/json"}
+        told = await api.ask("admin", "POST", "/syncs", content=no_json, headers=headers)
+        assert "no JSON in UTF-8" in is_problem(told, 422)
     unknown = await api.ask("admin", "POST", "/syncs", json={"kind": "full", "colour": "red"})
     assert "colour" in is_problem(unknown, 422)
     is_problem(await api.ask("admin", "POST", "/syncs", content=b"x" * (1 << 20) + b"x"), 413)
