@@ -44,6 +44,8 @@ BAD_VALUES = (StatementError, ValueError, TypeError, OverflowError)
 _PLANNED_BY = (
     "contacts",
     "contact_emails",
+    "companies",
+    "company_aliases",
     "contact_companies",
     "conversations",
     "conversation_companies",
@@ -115,6 +117,7 @@ async def ingest_edits(
             replaces=bool(edit.closed),
             described=edit.described,
             opens=edit.joins,
+            membership_id=edit.membership_id,
         )
         for edit in edits
         if edit.company is not None
@@ -131,6 +134,7 @@ async def ingest_edits(
         addresses={lost for edit in edits for lost in edit.lost_addresses},
     )
     await relink(connection, website_id, touched)
+    await ensure_statistics(connection, *_PLANNED_BY)
     return Edited(opened, traces)
 
 

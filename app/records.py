@@ -175,7 +175,7 @@ class ContactEdit:
     Keys of `fields` are columns of a contact or `attributes.<key>`; None empties. `sources` tells for the
     same keys who wrote them (app/sources.py), None for nobody. With `made_by` the contact is new, and `email`
     its address. `segment_sources`, when given, are all its segments and their owners. `company` is one that it
-    joins, or only describes when not `joins`; `closed`, `reopened` and `dropped` are ids of its memberships.
+    joins, or only describes when not `joins`; `membership_id` is to be the id of its membership. `closed`, `reopened` and `dropped` are ids of its memberships.
     `added_addresses` as written, `lost_addresses` in normal form; `owner` is the id and name of somebody of
     the team, (None, None) for nobody, None leaves it. `source` names who tells it.
     """
@@ -189,6 +189,7 @@ class ContactEdit:
     company: CompanyRef | None = None
     source: str = "csv"
     joins: bool = True
+    membership_id: str | None = None
     described: str | None = None
     closed: tuple[str, ...] = ()
     reopened: tuple[str, ...] = ()

@@ -7,15 +7,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, func, or_, select, tuple_
+from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.companies.groups import landed
-from app.companies.store import Alias, Naming, find_companies, resolve_companies
+from app.companies.store import (
+    Alias,
+    Naming,
+    find_companies,
+    find_owners,
+    resolve_companies,
+)
 from app.companies.tables import companies, company_aliases, contact_companies, domain_ties
 from app.db.base import new_id
 from app.db.changes import note_changes
+from app.db.lookup import find_rows
 from app.db.upsert import Row, update_rows, upsert
 from app.records import CompanyRef, fold_for_search, normal_company_name
 
@@ -35,6 +42,7 @@ class Joining:
     replaces: bool
     described: str | None = None
     opens: bool = True
+    membership_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -95,13 +103,9 @@ def _unmerging(ref: CompanyRef, owners: Mapping[Alias, str]) -> CompanyRef:
 async def _states(
     connection: AsyncConnection, website_id: str, ids: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    if not ids:
-        return {}
-    rows = await connection.execute(
-        select(companies.c.id, companies.c.name, companies.c.domain, companies.c.attributes).where(
-            companies.c.website_id == website_id, companies.c.id.in_(sorted(set(ids)))
-        )
-    )
+    asked = [(company_id,) for company_id in sorted(set(ids))]
+    told = ("name", "domain", "attributes")
+    rows = await find_rows(connection, companies, website_id, ("id",), asked, told)
     return {
         row.id: {"name": row.name, "domain": row.domain, "attributes": row.attributes}
         for row in rows
@@ -117,14 +121,7 @@ def _named(ref: CompanyRef) -> list[Alias]:
 async def _aliases(
     connection: AsyncConnection, website_id: str, refs: Sequence[CompanyRef]
 ) -> dict[Alias, str]:
-    wanted = sorted({alias for ref in refs for alias in _named(ref)})
-    rows = await connection.execute(
-        select(company_aliases).where(
-            company_aliases.c.website_id == website_id,
-            tuple_(company_aliases.c.kind, company_aliases.c.value).in_(wanted),
-        )
-    )
-    return {(row.kind, row.value): row.own_company_id or row.company_id for row in rows}
+    return await find_owners(connection, website_id, {a for ref in refs for a in _named(ref)})
 
 
 def _added(
@@ -168,7 +165,7 @@ async def _open(
     rows: list[Row] = [
         {
             "website_id": website_id,
-            "id": new_id(),
+            "id": joining.membership_id or new_id(),
             "contact_id": joining.contact_id,
             "company_id": ids[joining.company.key],
             "source": joining.source,

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Table, case, func, null, select, update
+from sqlalchemy import Table, case, func, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.companies.tables import companies, company_aliases, contact_companies, domain_ties
 from app.db.changes import note_changes
+from app.db.lookup import find_rows
 from app.db.upsert import Row
 
 
@@ -23,16 +24,9 @@ async def landing_of(
     connection: AsyncConnection, website_id: str, ids: Collection[str]
 ) -> dict[str, str]:
     """Of these companies the merged ones, and the live one that each counts for."""
-    if not ids:
-        return {}
-    rows = await connection.execute(
-        select(companies.c.id, companies.c.merged_into).where(
-            companies.c.website_id == website_id,
-            companies.c.id.in_(sorted(ids)),
-            companies.c.merged_into.is_not(None),
-        )
-    )
-    return {row.id: row.merged_into for row in rows}
+    asked = [(company_id,) for company_id in sorted(ids)]
+    rows = await find_rows(connection, companies, website_id, ("id",), asked, ("merged_into",))
+    return {row.id: row.merged_into for row in rows if row.merged_into is not None}
 
 
 async def landed(connection: AsyncConnection, website_id: str, rows: Sequence[Row]) -> list[Row]:

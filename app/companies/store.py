@@ -10,10 +10,10 @@ count for the other one (app/companies/groups.py): what a profile says of it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, or_, select, tuple_
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -22,6 +22,7 @@ from app.companies.groups import landing_of
 from app.companies.tables import companies, company_aliases
 from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
+from app.db.lookup import find_rows
 from app.db.upsert import Row, update_rows, upsert
 from app.records import CompanyRef, fold_for_search, normal_company_name
 from app.sources import is_by_hand, without
@@ -83,7 +84,9 @@ async def resolve_companies(
         key=("website_id", "id"),
     )
     await absorb(connection, website_id, absorbed)
-    await _keep_aliases(connection, website_id, owners)
+    await _keep_aliases(
+        connection, website_id, {a: owner for a, owner in owners.items() if a not in known_aliases}
+    )
     named = {company_id for alias, company_id in owners.items() if alias not in known_aliases}
     note_changes(connection, "company", website_id, sorted(named))
     return {naming.company.key: owners[naming.company.key] for naming in ordered}
@@ -109,14 +112,17 @@ def _aliases(company: CompanyRef) -> list[Alias]:
 async def _owners(
     connection: AsyncConnection, website_id: str, namings: Sequence[Naming]
 ) -> dict[Alias, str]:
-    wanted = sorted({alias for naming in namings for alias in _aliases(naming.company)})
-    if not wanted:
-        return {}
-    rows = await connection.execute(
-        select(company_aliases).where(
-            company_aliases.c.website_id == website_id,
-            tuple_(company_aliases.c.kind, company_aliases.c.value).in_(wanted),
-        )
+    wanted = {alias for naming in namings for alias in _aliases(naming.company)}
+    return await find_owners(connection, website_id, wanted)
+
+
+async def find_owners(
+    connection: AsyncConnection, website_id: str, aliases: Collection[Alias]
+) -> dict[Alias, str]:
+    """Whose these aliases are by themselves, merged or not; nobody's are missing."""
+    told = ("company_id", "own_company_id")
+    rows = await find_rows(
+        connection, company_aliases, website_id, ("kind", "value"), sorted(aliases), told
     )
     return {(row.kind, row.value): row.own_company_id or row.company_id for row in rows}
 

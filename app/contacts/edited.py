@@ -23,6 +23,8 @@ from app.records import ContactEdit, Owner, fold_for_search, normal_address
 
 _KEY = ("website_id", "id")
 _ADDRESS = ("website_id", "email_norm", "contact_id")
+# Without what is NULL in each new row: a statement takes longer for each column that it names.
+_UNSEEN = {name: value for name, value in UNSEEN.items() if value is not None}
 _READ = (
     *COLUMNS,
     "crisp_fields",
@@ -66,12 +68,10 @@ def _says_something(edit: ContactEdit) -> bool:
 def _made(website_id: str, edit: ContactEdit, moment: datetime) -> Row:
     columns: dict[str, Any] = {**dict.fromkeys(COLUMNS), "email": edit.email}
     return {
-        **UNSEEN,
+        **_UNSEEN,
         "website_id": website_id,
         "id": edit.contact_id,
-        "crisp_people_id": None,
         "source": edit.made_by,
-        "deleted_at": None,
         "created_at": moment,
         "crisp_fields": {},
         "field_versions": {},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -15,9 +15,10 @@ from app.contacts.problems import Problem
 from app.db.base import StoredRow, new_id
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import Row, update_rows
-from app.imports.diff import SOURCE, value_of
+from app.imports.diff import SOURCE, sources_before, value_of
 from app.imports.known import Known, find_holders
-from app.imports.tables import import_rows, imports
+from app.imports.repaired import mark_repaired
+from app.imports.tables import import_rows
 from app.imports.traces import keep_traces
 from app.imports.work import Work
 from app.ingest import BAD_VALUES, Edited, ingest_edits
@@ -75,9 +76,10 @@ async def _chunk_or_singly(work: Work) -> bool:
 async def _commit_chunk(connection: AsyncConnection, work: Work, apply: Apply) -> bool:
     """True when there was nothing left. Counts are made anew: a transaction may be tried again."""
     await lock_website(connection, work.website_id)
-    rows = await _next_rows(connection, work)
-    if not rows:
+    last = await last_of_chunk(connection, work, CHUNK)
+    if last is None:
         return True
+    rows = await _next_rows(connection, work, last)
     holders = await find_holders(connection, work.website_id, [row.email_norm for row in rows])
     steps, refused = _sort_out(work, rows, holders)
     results = [_result(row, "refused", problems=[_CHANGED.as_json()]) for row in refused]
@@ -86,26 +88,41 @@ async def _commit_chunk(connection: AsyncConnection, work: Work, apply: Apply) -
     for result in results:
         key = "refused" if result["state"] == "refused" else "applied"
         counts[key] = counts.get(key, 0) + 1
-    await _save_results(connection, results)
-    checkpoint = {**work.checkpoint, "done": rows[-1].line}
+    await _save_results(connection, work, rows, results)
+    checkpoint = {**work.checkpoint, "done": last}
     await work.save(connection, counts=counts, checkpoint=checkpoint)
     work.counts, work.checkpoint = counts, checkpoint
     return False
 
 
-async def _next_rows(connection: AsyncConnection, work: Work) -> Sequence[StoredRow]:
-    rows = await connection.execute(
-        select(import_rows)
+async def last_of_chunk(connection: AsyncConnection, work: Work, size: int) -> int | None:
+    """Where the next `size` lines behind `done` end; None behind the last.
+
+    All lines, not only those to be applied: to find these, all that were applied would be read again.
+    """
+    lines = (
+        select(import_rows.c.line)
         .where(
             import_rows.c.website_id == work.website_id,
             import_rows.c.import_id == work.row_id,
-            import_rows.c.outcome.in_(("create", "update")),
-            import_rows.c.state == "planned",
             import_rows.c.line > work.checkpoint.get("done", 0),
         )
         .order_by(import_rows.c.line)
-        .limit(CHUNK)
+        .limit(size)
+        .subquery()
     )
+    last: int | None = await connection.scalar(select(func.max(lines.c.line)))
+    return last
+
+
+async def _next_rows(connection: AsyncConnection, work: Work, last: int) -> Sequence[StoredRow]:
+    c = import_rows.c
+    rows = await connection.execute(
+        select(c.website_id, c.import_id, c.line, c.outcome, c.state, c.email_norm, c.contact_id,
+               c.changes, c.problems, c.basis)
+        .where(*_planned(work), c.line > work.checkpoint.get("done", 0), c.line <= last)
+        .order_by(c.line)
+    )  # fmt: skip
     return rows.all()
 
 
@@ -143,7 +160,7 @@ def _edit(work: Work, row: StoredRow, known: Known | None) -> ContactEdit:
     company = changes.get("company") or {}
     named = company.get("name") or company.get("domain")
     return ContactEdit(
-        contact_id=known.row.id if known is not None else new_id(),
+        contact_id=known.row.id if known is not None else row.contact_id or new_id(),
         fields=fields,
         sources=sources,
         made_by="csv" if known is None else None,
@@ -151,6 +168,7 @@ def _edit(work: Work, row: StoredRow, known: Known | None) -> ContactEdit:
         segment_sources=segments[1] if segments else ({} if known is None else None),
         company=CompanyRef(company["name"], company["domain"]) if named else None,
         joins=bool(company.get("joins")),
+        membership_id=company.get("opened"),
         described=company["described"][1] if company.get("described") else None,
         closed=tuple(company.get("closes", ())),
     )
@@ -185,14 +203,16 @@ async def _apply_singly(
 
 
 def _applied(step: Step, edited: Edited) -> Row:
-    """What was there before goes into the row, so that an undo finds it."""
-    changes = dict(step.row.changes)
+    """What was there before goes into the row, so that an undo finds it, where the plan knew it otherwise."""
+    changes = step.row.changes
     if step.known is not None and "fields" in changes:
-        before = step.known.row.field_sources
-        changes["sources"] = {target: before.get(target) for target in changes["fields"]}
+        before = sources_before(changes, step.known)
+        if changes.get("sources") != before:
+            changes = {**changes, "sources": before}
     contact_id = step.edit.contact_id
-    if "company" in changes and contact_id in edited.memberships:
-        changes["company"] = {**changes["company"], "opened": edited.memberships[contact_id]}
+    opened = edited.memberships.get(contact_id)
+    if opened is not None and "company" in changes and changes["company"].get("opened") != opened:
+        changes = {**changes, "company": {**changes["company"], "opened": opened}}
     return _result(step.row, "applied", contact_id=contact_id, changes=changes)
 
 
@@ -202,9 +222,38 @@ def _result(row: StoredRow, state: str, **values: Any) -> Row:
     return {**key, "state": state, **kept, **values}
 
 
-async def _save_results(connection: AsyncConnection, results: Sequence[Row]) -> None:
-    ordered = sorted(results, key=lambda row: row["line"])
-    await update_rows(connection, import_rows, ordered, key=_KEY)
+async def _save_results(
+    connection: AsyncConnection, work: Work, rows: Sequence[StoredRow], results: Sequence[Row]
+) -> None:
+    """Of a row that went as it was planned only the state is new: of all those at once."""
+    if not rows:
+        return
+    planned = {row.line: row for row in rows}
+    others = [one for one in results if not _went_as_planned(planned[one["line"]], one)]
+    others.sort(key=lambda one: one["line"])
+    await update_rows(connection, import_rows, others, key=_KEY)
+    await connection.execute(
+        update(import_rows)
+        .where(*_planned(work), import_rows.c.line.between(rows[0].line, rows[-1].line))
+        .values(state="applied")
+    )
+
+
+def _went_as_planned(row: StoredRow, result: Row) -> bool:
+    return (
+        result["state"] == "applied"
+        and result["changes"] is row.changes
+        and result["contact_id"] == row.contact_id
+    )
+
+
+def _planned(work: Work) -> tuple[ColumnElement[bool], ...]:
+    return (
+        import_rows.c.website_id == work.website_id,
+        import_rows.c.import_id == work.row_id,
+        import_rows.c.outcome.in_(("create", "update")),
+        import_rows.c.state == "planned",
+    )
 
 
 async def _end(connection: AsyncConnection, work: Work) -> None:
@@ -228,43 +277,3 @@ async def _count_applied(connection: AsyncConnection, work: Work) -> dict[str, i
     )
     found = {row[0]: row[1] for row in rows}
     return {"created": found.get("create", 0), "updated": found.get("update", 0)}
-
-
-async def mark_repaired(connection: AsyncConnection, work: Work) -> None:
-    """Bad rows of an earlier import that came in with this one count there as repaired (SPEC I8)."""
-    first = work.row.repairs
-    if first is None:
-        return
-    good = select(import_rows.c.origin).where(
-        import_rows.c.website_id == work.website_id,
-        import_rows.c.import_id == work.row_id,
-        import_rows.c.origin.is_not(None),
-        import_rows.c.outcome.in_(("unchanged", "skip"))
-        | import_rows.c.state.in_(("applied", "repaired")),
-    )
-    await connection.execute(
-        import_rows.update()
-        .where(
-            import_rows.c.website_id == work.website_id,
-            import_rows.c.import_id == first,
-            import_rows.c.line.in_(good),
-            (import_rows.c.outcome == "error") | (import_rows.c.state == "refused"),
-        )
-        .values(state="repaired")
-    )
-    await count_repaired(connection, work.website_id, first)
-
-
-async def count_repaired(connection: AsyncConnection, website_id: str, import_id: str) -> None:
-    where = (imports.c.website_id == website_id, imports.c.id == import_id)
-    counts = await connection.scalar(select(imports.c.counts).where(*where))
-    repaired = await connection.scalar(
-        select(func.count()).where(
-            import_rows.c.website_id == website_id,
-            import_rows.c.import_id == import_id,
-            import_rows.c.state == "repaired",
-        )
-    )
-    if counts is not None:
-        told = {**counts, "repaired": repaired}
-        await connection.execute(imports.update().where(*where).values(counts=told))

@@ -1,7 +1,8 @@
 """What a row would change on its contact, in each mode (SPEC I6). Pure.
 
 Changes of a row, as JSON: `fields` {target: [old, new]}, `segments` [owners before, owners after],
-`company` {name, domain, joins, closes: [memberships], open: [memberships], was: [names], described}.
+`company` {name, domain, joins, closes: [memberships], open: [memberships], was: [names], described,
+opened: the membership}, `sources` {target: who wrote it before}.
 """
 
 from __future__ import annotations
@@ -81,6 +82,11 @@ def changes_of(
         if not row.told.get("name"):
             changes["inferred"] = True
     return changes
+
+
+def sources_before(changes: Changes, known: Known) -> dict[str, Any]:
+    """Who had written each field that changes: an undo gives it back to them."""
+    return {target: known.row.field_sources.get(target) for target in changes["fields"]}
 
 
 def basis_kind(row: Row) -> str:

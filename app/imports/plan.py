@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.companies.edited import fully_named
-from app.companies.store import find_companies
-from app.contacts.erased import find_erased
 from app.contacts.problems import Problem
-from app.db.base import StoredRow, dump_json
+from app.db.base import dump_json, new_id
+from app.db.statistics import ensure_statistics
 from app.db.upsert import Row as TableRow
 from app.db.upsert import upsert
 from app.imports.diff import (
+    Changes,
     NamedCompany,
     Rules,
     basis_kind,
     changes_of,
     kept_by_hand,
     outcome_of,
+    sources_before,
 )
-from app.imports.known import Known, find_holders
+from app.imports.known import Known
 from app.imports.reader import RawRow, Reader
 from app.imports.rows import Interpreter, Row
+from app.imports.seen import Seen, company_key, look_up
 from app.imports.setup import interpreter_of, layout_of_import
 from app.imports.tables import import_rows
 from app.imports.uploads import forget, path_of
@@ -46,18 +47,6 @@ _KEY = ("website_id", "import_id", "line")
 _HASHED = ("line", "outcome", "contact_id", "changes", "basis")
 
 
-@dataclass(slots=True)
-class Seen:
-    """What the chunk needs to know of the database, and of earlier rows of the file."""
-
-    holders: dict[str, list[Known]]
-    companies: dict[tuple[str, str], StoredRow]
-    lines: dict[str, int] = field(default_factory=dict)
-    contact_lines: dict[str, int] = field(default_factory=dict)
-    company_keys: set[str] = field(default_factory=set)
-    erased: set[str] = field(default_factory=set)
-
-
 async def make_plan(work: Work) -> None:
     """Read the file from where the work stopped to its end. Raises Refused when it is kept no longer."""
     reader = Reader(path_of(work.folder, work.row.file), layout_of_import(work.row))
@@ -65,15 +54,34 @@ async def make_plan(work: Work) -> None:
     only = await _lines_again(work)
     rows = _wanted(reader, work.checkpoint.get("line", 0), only)
     rules = Rules(work.row.mode, work.row.options.get("segment"))
-    while chunk := await asyncio.to_thread(_next_chunk, rows, interpreter):
-        async with work.db.read() as connection:
-            seen = await _look_up(connection, work, chunk)
-        planned = await asyncio.to_thread(_plan_chunk, work, rules, chunk, seen)
-        _count(work, planned, reader)
-        await work.db.transact(partial(_save, work=work, rows=planned))
+    async with _read_ahead(partial(_next_chunk, rows, interpreter)) as chunks:
+        async for chunk in chunks:
+            async with work.db.read() as connection:
+                seen = await look_up(connection, work, chunk)
+            planned = await asyncio.to_thread(_plan_chunk, work, rules, chunk, seen)
+            _count(work, planned, reader)
+            await work.db.transact(partial(_save, work=work, rows=planned))
     await work.db.transact(lambda connection: _end(connection, work))
     if work.checkpoint.get("erased"):
         forget(work.folder, work.row.file)
+
+
+@asynccontextmanager
+async def _read_ahead(read: Callable[[], list[Row]]) -> AsyncIterator[AsyncIterator[list[Row]]]:
+    """One chunk is read while the database writes the one before: each waits for the other otherwise."""
+    reading = asyncio.create_task(asyncio.to_thread(read))
+
+    async def chunks() -> AsyncIterator[list[Row]]:
+        nonlocal reading
+        while chunk := await reading:
+            reading = asyncio.create_task(asyncio.to_thread(read))
+            yield chunk
+
+    try:
+        yield chunks()
+    finally:
+        # A thread cannot be called back: whoever reads the file is done with it before it is forgotten.
+        await asyncio.wait({reading})
 
 
 async def _zone_of(work: Work) -> str:
@@ -108,48 +116,6 @@ def _next_chunk(rows: Iterator[RawRow], interpreter: Interpreter) -> list[Row]:
     return [interpreter(raw) for raw in islice(rows, CHUNK)]
 
 
-async def _look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row]) -> Seen:
-    good = [row for row in chunk if not row.problems]
-    addresses = sorted({row.email_norm for row in good})
-    refs = fully_named([row.company for row in good if row.company is not None])
-    seen = Seen(
-        await find_holders(connection, work.website_id, addresses),
-        await find_companies(connection, work.website_id, refs) if refs else {},
-    )
-    seen.erased = await find_erased(connection, work.website_id, addresses)
-    first = chunk[0].line
-    seen.lines = await _earlier(connection, work, "email_norm", addresses, first)
-    ids = sorted({known.row.id for found in seen.holders.values() for known in found})
-    seen.contact_lines = await _earlier(connection, work, "contact_id", ids, first)
-    keys = sorted({_company_key(row) or "" for row in good if row.description})
-    seen.company_keys = set(await _earlier(connection, work, "company_key", keys, first))
-    return seen
-
-
-async def _earlier(
-    connection: AsyncConnection, work: Work, column: str, values: Sequence[str], before: int
-) -> dict[str, int]:
-    """The first earlier line of the file with each of these values, among rows that are no errors."""
-    if not values:
-        return {}
-    rows = await connection.execute(
-        select(import_rows.c[column], func.min(import_rows.c.line))
-        .where(
-            import_rows.c.website_id == work.website_id,
-            import_rows.c.import_id == work.row_id,
-            import_rows.c[column].in_(values),
-            import_rows.c.outcome != "error",
-            import_rows.c.line < before,
-        )
-        .group_by(import_rows.c[column])
-    )
-    return {row[0]: row[1] for row in rows}
-
-
-def _company_key(row: Row) -> str | None:
-    return ":".join(row.company.key) if row.company is not None else None
-
-
 def _plan_chunk(work: Work, rules: Rules, chunk: Sequence[Row], seen: Seen) -> list[TableRow]:
     return [_plan_row(work, rules, row, seen) for row in chunk]
 
@@ -171,13 +137,24 @@ def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
     kept = kept_by_hand(row, known, rules)
     planned = _table_row(work, row, outcome, [*skipped, *row.notes, *kept])
     if row.description:
-        planned["company_key"] = _company_key(row)
+        planned["company_key"] = company_key(row)
     if outcome in {"create", "update"}:
-        planned["changes"] = changes
+        planned["changes"] = _with_ids(changes, known)
     if known is not None:
         planned["contact_id"] = known.row.id
         planned["basis"] = known.digest(basis_kind(row))
+    elif outcome == "create":
+        planned["contact_id"] = new_id()
     return planned
+
+
+def _with_ids(changes: Changes, known: Known | None) -> Changes:
+    """And what an undo will need. A commit then has nothing more to write into rows that went well."""
+    if known is not None and "fields" in changes:
+        changes["sources"] = sources_before(changes, known)
+    if (company := changes.get("company")) and company["joins"]:
+        company["opened"] = new_id()
+    return changes
 
 
 def _conflict(row: Row, holders: Sequence[Known], seen: Seen) -> Problem | None:
@@ -209,7 +186,7 @@ def _named_company(row: Row, seen: Seen) -> NamedCompany | None:
     if row.company is None:
         return None
     found = seen.companies.get(row.company.key)
-    key = _company_key(row) or ""
+    key = company_key(row) or ""
     first = key not in seen.company_keys
     if row.description:
         seen.company_keys.add(key)
@@ -274,6 +251,7 @@ def _count(work: Work, planned: Sequence[TableRow], reader: Reader) -> None:
 
 async def _save(connection: AsyncConnection, work: Work, rows: Sequence[TableRow]) -> None:
     await work.save(connection)
+    await ensure_statistics(connection, import_rows.name)
     update: tuple[str, ...] = ()
     if work.checkpoint.get("again"):
         update = tuple(name for name in rows[0] if name not in _KEY)

@@ -13,8 +13,8 @@ from app.contacts.tables import contacts
 from app.conversations.tables import link_decisions
 from app.db.base import StoredRow
 from app.db.upsert import update_rows
-from app.imports.commit import count_repaired
 from app.imports.known import find_contacts
+from app.imports.repaired import unmark_repaired
 from app.imports.tables import import_rows, imports
 from app.imports.traces import take_back_companies
 from app.imports.undo_row import result_of, stays, undoing_of
@@ -24,11 +24,12 @@ from app.records import Fields
 from app.websites.rules import lock_website, rules_of
 
 CHUNK = 300
+_AFTER_ALL = 1 << 62
 _KEY = ("website_id", "import_id", "line")
 
 
 async def undo(work: Work) -> None:
-    """All rows that were applied, the last first, in transactions of CHUNK rows."""
+    """All rows that were applied, the last first, in transactions of CHUNK lines."""
     done = False
     while not done:
         done = await work.db.transact(lambda connection: _undo_chunk(connection, work))
@@ -37,26 +38,33 @@ async def undo(work: Work) -> None:
 
 async def _undo_chunk(connection: AsyncConnection, work: Work) -> bool:
     await lock_website(connection, work.website_id)
+    mine = (
+        import_rows.c.website_id == work.website_id,
+        import_rows.c.import_id == work.row_id,
+        import_rows.c.line < work.checkpoint.get("before", _AFTER_ALL),
+    )
+    lines = select(import_rows.c.line).where(*mine).order_by(import_rows.c.line.desc())
+    first = await connection.scalar(select(func.min(lines.limit(CHUNK).subquery().c.line)))
+    if first is None:
+        return True
     rows = await connection.execute(
         select(import_rows)
         .where(
-            import_rows.c.website_id == work.website_id,
-            import_rows.c.import_id == work.row_id,
+            *mine,
+            import_rows.c.line >= first,
             import_rows.c.outcome.in_(("create", "update")),
             import_rows.c.state == "applied",
         )
         .order_by(import_rows.c.line.desc())
-        .limit(CHUNK)
     )
     found = rows.all()
-    if not found:
-        return True
-    kept = await take_back_rows(connection, work.website_id, found)
+    kept = await take_back_rows(connection, work.website_id, found) if found else 0
     counts = dict(work.counts)
     counts["undone"] = counts.get("undone", 0) + len(found) - kept
     counts["kept"] = counts.get("kept", 0) + kept
-    await work.save(connection, counts=counts)
-    work.counts = counts
+    checkpoint = {**work.checkpoint, "before": first}
+    await work.save(connection, counts=counts, checkpoint=checkpoint)
+    work.counts, work.checkpoint = counts, checkpoint
     return False
 
 
@@ -67,45 +75,6 @@ async def _end(connection: AsyncConnection, work: Work) -> None:
     await unmark_repaired(connection, work.website_id, work.row.repairs, work.row_id, None)
     ended = {"state": "undone", "finished_at": clock.now(), "lease_owner": None}
     await work.save(connection, counts=counts, error=sentence, **ended)
-
-
-async def unmark_repaired(
-    connection: AsyncConnection,
-    website_id: str,
-    first: str | None,
-    import_id: str,
-    lines: Sequence[int] | None,
-) -> None:
-    """Rows of the first import are bad again when what repaired them is taken back."""
-    if first is None:
-        return
-    origins = select(import_rows.c.origin).where(
-        import_rows.c.website_id == website_id,
-        import_rows.c.import_id == import_id,
-        import_rows.c.origin.is_not(None),
-        *([import_rows.c.line.in_(lines)] if lines is not None else []),
-    )
-    await connection.execute(
-        import_rows.update()
-        .where(
-            import_rows.c.website_id == website_id,
-            import_rows.c.import_id == first,
-            import_rows.c.line.in_(origins),
-            import_rows.c.state == "repaired",
-        )
-        .values(state="refused")
-    )
-    await connection.execute(
-        import_rows.update()
-        .where(
-            import_rows.c.website_id == website_id,
-            import_rows.c.import_id == first,
-            import_rows.c.outcome == "error",
-            import_rows.c.state == "refused",
-        )
-        .values(state="planned")
-    )
-    await count_repaired(connection, website_id, first)
 
 
 async def take_back_rows(

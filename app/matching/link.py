@@ -16,6 +16,7 @@ from app.clock import now
 from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations
 from app.db.changes import note_changes
+from app.db.lookup import find_rows
 from app.matching.statements import (
     depending_on_time,
     domain_of,
@@ -67,29 +68,24 @@ async def touched_conversations(
     found: set[str] = set()
     contact_ids, addresses = set(contact_ids), set(addresses)
     people_ids = set(people_ids)
-    for chunk in _chunks(contact_ids):
-        people_ids |= await _merged_people(connection, website_id, chunk)
-        held = select(contact_emails.c.email_norm).where(
-            contact_emails.c.website_id == website_id, contact_emails.c.contact_id.in_(chunk)
-        )
-        rows = await connection.execute(
-            select(conversations.c.id).where(
-                conversations.c.website_id == website_id, conversations.c.email_norm.in_(held)
-            )
-        )
-        found.update(row.id for row in rows)
-    for column, values in (
-        (conversations.c.contact_id, contact_ids),
-        (conversations.c.people_id, people_ids),
-        (conversations.c.email_norm, addresses),
+    asked = [(contact_id,) for contact_id in sorted(contact_ids)]
+    merged = await find_rows(
+        connection, contacts, website_id, ("merged_into",), asked, ("crisp_people_id",)
+    )
+    people_ids |= {row.crisp_people_id for row in merged if row.crisp_people_id is not None}
+    # Without `source` SQLite reads all addresses of the website for each contact, from an index that
+    # has the other columns.
+    told = ("email_norm", "source")
+    held = await find_rows(connection, contact_emails, website_id, ("contact_id",), asked, told)
+    addresses |= {row.email_norm for row in held}
+    for name, values in (
+        ("contact_id", contact_ids),
+        ("people_id", people_ids),
+        ("email_norm", addresses),
     ):
-        for chunk in _chunks(values):
-            rows = await connection.execute(
-                select(conversations.c.id).where(
-                    conversations.c.website_id == website_id, column.in_(chunk)
-                )
-            )
-            found.update(row.id for row in rows)
+        asked = [(value,) for value in sorted(values)]
+        rows = await find_rows(connection, conversations, website_id, (name,), asked, ("id",))
+        found.update(row.id for row in rows)
     return found
 
 
@@ -101,20 +97,6 @@ async def conversations_of_domains(
         select(conversations.c.id).where(
             conversations.c.website_id == website_id,
             domain_of(conversations.c.email_norm).in_(sorted(domains)),
-        )
-    )
-    return set(rows.scalars())
-
-
-async def _merged_people(
-    connection: AsyncConnection, website_id: str, contact_ids: list[str]
-) -> set[str]:
-    """The people ids of those that were merged into these contacts."""
-    rows = await connection.execute(
-        select(contacts.c.crisp_people_id).where(
-            contacts.c.website_id == website_id,
-            contacts.c.merged_into.in_(contact_ids),
-            contacts.c.crisp_people_id.is_not(None),
         )
     )
     return set(rows.scalars())

@@ -1,0 +1,72 @@
+"""What the rows of a chunk meet: stored contacts and companies, and earlier rows of the same file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.companies.edited import fully_named
+from app.companies.store import find_companies
+from app.contacts.erased import find_erased
+from app.db.base import StoredRow
+from app.imports.known import Known, find_holders
+from app.imports.rows import Row
+from app.imports.tables import import_rows
+from app.imports.work import Work
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the chunk needs to know of the database, and of earlier rows of the file."""
+
+    holders: dict[str, list[Known]]
+    companies: dict[tuple[str, str], StoredRow]
+    lines: dict[str, int] = field(default_factory=dict)
+    contact_lines: dict[str, int] = field(default_factory=dict)
+    company_keys: set[str] = field(default_factory=set)
+    erased: set[str] = field(default_factory=set)
+
+
+async def look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row]) -> Seen:
+    good = [row for row in chunk if not row.problems]
+    addresses = sorted({row.email_norm for row in good})
+    refs = fully_named([row.company for row in good if row.company is not None])
+    seen = Seen(
+        await find_holders(connection, work.website_id, addresses),
+        await find_companies(connection, work.website_id, refs) if refs else {},
+    )
+    seen.erased = await find_erased(connection, work.website_id, addresses)
+    first = chunk[0].line
+    seen.lines = await _earlier(connection, work, "email_norm", addresses, first)
+    ids = sorted({known.row.id for found in seen.holders.values() for known in found})
+    seen.contact_lines = await _earlier(connection, work, "contact_id", ids, first)
+    keys = sorted({company_key(row) or "" for row in good if row.description})
+    seen.company_keys = set(await _earlier(connection, work, "company_key", keys, first))
+    return seen
+
+
+async def _earlier(
+    connection: AsyncConnection, work: Work, column: str, values: Sequence[str], before: int
+) -> dict[str, int]:
+    """The first earlier line of the file with each of these values, among rows that are no errors."""
+    if not values:
+        return {}
+    rows = await connection.execute(
+        select(import_rows.c[column], func.min(import_rows.c.line))
+        .where(
+            import_rows.c.website_id == work.website_id,
+            import_rows.c.import_id == work.row_id,
+            import_rows.c[column].in_(values),
+            import_rows.c.outcome != "error",
+            import_rows.c.line < before,
+        )
+        .group_by(import_rows.c[column])
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def company_key(row: Row) -> str | None:
+    return ":".join(row.company.key) if row.company is not None else None
