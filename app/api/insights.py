@@ -13,8 +13,8 @@ from app.api.caller import Asked, Caller, Db, chosen
 from app.api.problems import errors
 from app.errors import Refused
 from app.insights.groups import GroupFigures
-from app.insights.read import By, Member, Period, read_behind, read_groups
-from app.insights.risk import AccountAtRisk, accounts_at_risk
+from app.insights.read import By, Member, Period, hours_of, read_behind, read_groups
+from app.insights.risk import SILENT_DAYS, WAITING_HOURS, AccountAtRisk, accounts_at_risk
 from app.insights.thread import Span
 from app.published.shapes import Moment, Shape
 
@@ -73,9 +73,10 @@ async def list_insights(
     to the last time the conversation was resolved. docs/insights.md defines each figure.
     """
     period = _period(since, until, as_of)
-    hours: str = request.app.state.whole.state.business_hours
+    usual: str = request.app.state.whole.state.business_hours
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
+        hours = await hours_of(connection, website_id, usual)
         found = await read_groups(connection, website_id, by, period, hours)
     data = [_shown(website_id, by, period, one) for one in found]
     return answer(request, Insights(data=data))
@@ -119,9 +120,10 @@ async def list_behind(
 ) -> Response:
     """The conversations that the figures of one group were made of, newest first, at most 1,000."""
     period = _period(since, until, as_of)
-    hours: str = request.app.state.whole.state.business_hours
+    usual: str = request.app.state.whole.state.business_hours
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
+        hours = await hours_of(connection, website_id, usual)
         found = await read_behind(connection, website_id, by, key, period, hours)
     data = [_behind(one) for one in found[:MOST_BEHIND]]
     return answer(request, BehindList(data=data))
@@ -155,8 +157,8 @@ async def list_at_risk(
     db: Db,
     actor: Caller,
     website: Asked = None,
-    silent_days: Annotated[int, Query(ge=1, le=3650)] = 30,
-    waiting_hours: Annotated[int, Query(ge=0, le=8760)] = 24,
+    silent_days: Annotated[int, Query(ge=1, le=3650)] = SILENT_DAYS,
+    waiting_hours: Annotated[int, Query(ge=0, le=8760)] = WAITING_HOURS,
 ) -> Response:
     """Companies whose customers wait, are dissatisfied, or have fallen silent; most reasons first."""
     async with db.read() as connection:
@@ -168,7 +170,7 @@ async def list_at_risk(
             silent_days=silent_days,
             waiting_hours=waiting_hours,
         )
-    data = [_at_risk(website_id, one) for one in found]
+    data = [_at_risk(website_id, one) for one in found.accounts]
     return answer(request, AtRiskList(data=data))
 
 

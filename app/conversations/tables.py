@@ -127,6 +127,14 @@ conversations = website_table(
     ),
     Index(None, "website_id", "people_id"),
     Index(None, "website_id", "email_norm"),
+    # Few are rated: their mean must not cost a look at all that moved.
+    Index(
+        "ix_conversations_rated",
+        "website_id",
+        "crisp_updated_at",
+        sqlite_where=text("rating IS NOT NULL"),
+        postgresql_where=text("rating IS NOT NULL"),
+    ),
     Index(
         "ix_conversations_messages_due",
         "website_id",

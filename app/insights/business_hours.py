@@ -5,23 +5,50 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import Refused
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WRITTEN = re.compile(r"(\w{3})(?:-(\w{3}))?\s+(\d\d?):(\d\d)-(\d\d?):(\d\d)", re.ASCII)
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_WRITTEN = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?\s+(\d\d?):(\d\d)-(\d\d?):(\d\d)", re.ASCII)
 DEFAULT = "mon-fri 09:00-17:00"
+MOST_PARTS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The same hours on each of `days` (0 is Monday); `closes` 24:00 is the next midnight."""
+
+    first: int
+    last: int
+    opens: timedelta
+    closes: timedelta
+
+    @property
+    def days(self) -> list[int]:
+        return [(self.first + n) % 7 for n in range((self.last - self.first) % 7 + 1)]
+
+    @property
+    def words(self) -> str:
+        days = _NAMES[self.first]
+        if self.first != self.last:
+            days = f"{days} to {_NAMES[self.last]}"
+        return f"{days} {_clock(self.opens)} to {_clock(self.closes)}"
 
 
 @dataclass(frozen=True, slots=True)
 class BusinessHours:
-    """The same hours on each of `days` (0 is Monday); `closes` 24:00 is the next midnight."""
+    """`opened` are the hours of each weekday, from Monday on, in their order and apart."""
 
-    days: frozenset[int]
-    opens: timedelta
-    closes: timedelta
+    parts: tuple[Part, ...]
+    opened: tuple[tuple[tuple[timedelta, timedelta], ...], ...]
     zone: ZoneInfo
+
+    @property
+    def words(self) -> str:
+        return ", ".join(part.words for part in self.parts)
 
     def seconds(self, start: datetime, end: datetime) -> int:
         """Of [start, end) within the hours; 0 when end is not after start."""
@@ -33,8 +60,8 @@ class BusinessHours:
         day = start.astimezone(self.zone).date()
         last = end.astimezone(self.zone).date()
         while day <= last:
-            if day.weekday() in self.days:
-                opened, closed = self._at(day, self.opens), self._at(day, self.closes)
+            for opens, closes in self.opened[day.weekday()]:
+                opened, closed = self._at(day, opens), self._at(day, closes)
                 total += max(timedelta(), min(end, closed) - max(start, opened))
             day += timedelta(days=1)
         return round(total.total_seconds())
@@ -45,26 +72,51 @@ class BusinessHours:
         return wall.replace(tzinfo=self.zone).astimezone(UTC)
 
 
-def read_hours(text: str, zone_name: str) -> BusinessHours:
-    """From `mon-fri 09:00-17:00`. Raises Refused; an unknown zone is UTC."""
+def read_hours(text: str, zone_name: str, name: str = "BUSINESS_HOURS") -> BusinessHours:
+    """From `mon-fri 09:00-17:00`, or several such parts separated by commas.
+
+    Raises Refused, which calls them `name`; an unknown zone is UTC.
+    """
+    parts = tuple(_part(one, name) for one in text.split(","))
+    if len(parts) > MOST_PARTS:
+        raise Refused(f"{name} have at most {MOST_PARTS} parts.")
+    opened = tuple(_hours_of(day, parts, name) for day in range(7))
+    return BusinessHours(parts, opened, _zone(zone_name))
+
+
+def _part(text: str, name: str) -> Part:
     found = _WRITTEN.fullmatch(text.strip().lower())
+    wrong = Refused(
+        f"{name} are not right: write them as {DEFAULT}, several parts separated by commas."
+    )
     if found is None:
-        raise Refused(f"BUSINESS_HOURS is not right: write it as {DEFAULT}.")
+        raise wrong
     first, last = found[1], found[2] or found[1]
     opens = timedelta(hours=int(found[3]), minutes=int(found[4]))
     closes = timedelta(hours=int(found[5]), minutes=int(found[6]))
     minutes_right = int(found[4]) < 60 and int(found[6]) < 60
-    if first not in _DAYS or last not in _DAYS or not minutes_right:
-        raise Refused(f"BUSINESS_HOURS is not right: write it as {DEFAULT}.")
+    if first not in DAYS or last not in DAYS or not minutes_right:
+        raise wrong
     if not opens < closes <= timedelta(days=1):
-        raise Refused("BUSINESS_HOURS is not right: they end after they begin, on the same day.")
-    return BusinessHours(
-        _span(_DAYS.index(first), _DAYS.index(last)), opens, closes, _zone(zone_name)
-    )
+        raise Refused(
+            f"{name} are not right: each part ends after it begins, on the same day. A night is two parts."
+        )
+    return Part(DAYS.index(first), DAYS.index(last), opens, closes)
 
 
-def _span(first: int, last: int) -> frozenset[int]:
-    return frozenset((first + n) % 7 for n in range((last - first) % 7 + 1))
+def _hours_of(
+    day: int, parts: tuple[Part, ...], name: str
+) -> tuple[tuple[timedelta, timedelta], ...]:
+    hours = sorted((part.opens, part.closes) for part in parts if day in part.days)
+    for (_, closes), (opens, _) in pairwise(hours):
+        if opens < closes:
+            raise Refused(f"{name} are not right: two parts overlap on {_NAMES[day]}.")
+    return tuple(hours)
+
+
+def _clock(since_midnight: timedelta) -> str:
+    minutes = since_midnight // timedelta(minutes=1)
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -48,7 +48,8 @@ def figures_of(said: Sequence[Said], status: str | None, hours: BusinessHours) -
     """`said` in any order. `status` is the state now; None when figures of a past moment are wanted:
     then the last change of state in the thread tells.
     """
-    ordered = sorted(said, key=lambda one: one.at)
+    # Of one instant, a question comes before its answer.
+    ordered = sorted(said, key=lambda one: (one.at, one.direction != "inbound"))
     human = [one for one in ordered if one.is_human]
     changes = [one for one in ordered if one.state is not None]
     asked = next((one for one in human if one.direction == "inbound"), None)

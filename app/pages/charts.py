@@ -56,7 +56,7 @@ def opened_chart(
     """Each bar leads to the conversations that were opened in its day or week."""
     slots = [
         Slot(
-            _label(first, last),
+            span_label(first, last),
             count,
             url(
                 "/conversations", **narrowed, **{"from": first.isoformat(), "to": last.isoformat()}
@@ -67,7 +67,7 @@ def opened_chart(
     return Chart(slots, draw(slots))
 
 
-def _label(first: date, last: date) -> str:
+def span_label(first: date, last: date) -> str:
     if first == last:
         return f"{first.day} {first:%b}"
     return f"{first.day} {first:%b} to {last.day} {last:%b}"

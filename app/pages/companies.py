@@ -17,6 +17,7 @@ from app.pages.charts import opened_chart
 from app.pages.facts import attributes
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
+from app.pages.insight_figures import read_own
 from app.pages.listing import read_listing
 from app.pages.queries_merges import merges_query
 from app.pages.queries_ties import ties_query
@@ -78,6 +79,7 @@ async def _context(page: Visit, company_id: str) -> dict[str, Any]:
         queries.aliases_query(website_id, company_id),
     )
     return {
+        "answered": await read_own(page, "company", company_id, own, figures),
         "members": members[: queries.MEMBERS_SHOWN],
         "more_members": len(members) > queries.MEMBERS_SHOWN,
         "member_count": counts[0].members if counts else 0,

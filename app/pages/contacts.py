@@ -19,6 +19,7 @@ from app.pages.access import CurrentActor, viewer
 from app.pages.facts import sourced, sourced_heads, texts
 from app.pages.frame import Visit, visit
 from app.pages.ids import known_id
+from app.pages.insight_figures import read_own
 from app.pages.listing import read_listing
 from app.pages.queries_merges import merges_query
 from app.pages.wording import contact_name
@@ -95,13 +96,14 @@ async def _context(page: Visit, contact_id: str) -> dict[str, Any]:
         queries.addresses_query(website_id, contact_id),
         queries_conversation.memberships_query(website_id, contact_id),
     )
+    weeks = moments.weeks(WEEKS)
+    figures = await queries_figures.figures(connection, website_id, own, moments, weeks)
     return {
+        "answered": await read_own(page, "contact", contact_id, own, figures),
         "merged": merged,
         "addresses": addresses,
         "memberships": memberships,
-        "figures": await queries_figures.figures(
-            connection, website_id, own, moments, moments.weeks(WEEKS)
-        ),
+        "figures": figures,
         "shown": shown,
         "owners": await queries_conversations.companies_of(connection, website_id, ids),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.insights.risk import accounts_at_risk
 from app.pages import queries_conversations, queries_figures
 from app.pages import queries_overview as queries
 from app.pages.access import viewer
@@ -21,6 +22,7 @@ router = APIRouter(dependencies=[Depends(viewer)])
 ROWS = 8
 DAYS = 30
 BUSIEST = 6
+AT_RISK = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ async def overview(request: Request) -> Response:
         since = moments.now - timedelta(days=DAYS)
         busiest = await queries.busiest(connection, website_id, since, BUSIEST)
         finished = await queries.last_runs(connection, website_id)
+        at_risk = await accounts_at_risk(connection, website_id, moments.now, most=AT_RISK)
     runs = [view_run(run, moments) for run in page.frame.runs]
     last = {part: view_run(run, moments) for part, run in finished.items()}
     return page.show(
@@ -57,6 +60,7 @@ async def overview(request: Request) -> Response:
         newest=newest,
         owners=owners,
         busiest=busiest,
+        at_risk=at_risk,
         chart=opened_chart(days, opened, page.frame.url),
         live=[run for run in runs if run.live],
         last=last,

@@ -50,6 +50,7 @@ FILTERS: Mapping[str, frozenset[str] | None] = {
     "contact": None,
     "company": None,
     "waiting": frozenset({"1"}),
+    "rated": frozenset({"1"}),
     "from": None,
     "to": None,
 }
@@ -172,16 +173,16 @@ def _narrowed(query: AnySelect, website_id: str, asked: Asked, moments: Moments)
     if "segment" in chosen:
         query = query.where(has_text(c.metadata, chosen["segment"], "segments"))
         query = matching_words(query, conversations, chosen["segment"])
-    if "reason" in chosen:
-        query = query.where(c.unmatched_reason == chosen["reason"])
+    for name, column in (("reason", c.unmatched_reason), ("contact", c.contact_id)):
+        if name in chosen:
+            query = query.where(column == chosen[name])
     if "domain" in chosen:
         query = query.where(_has_domain(chosen["domain"]))
-    if "contact" in chosen:
-        query = query.where(c.contact_id == chosen["contact"])
     if "company" in chosen:
         query = query.where(belongs_to(website_id, chosen["company"]))
     if "waiting" in chosen:
         query = query.where(*waiting())
+    query = query.where(c.rating.is_not(None)) if "rated" in chosen else query
     return _opened_between(query, chosen, moments)
 
 
@@ -200,8 +201,8 @@ def says(website_id: str, words: list[str]) -> AnySelect:
 
 
 def _has_domain(domain: str) -> ColumnElement[bool]:
-    column = conversations.c.email_norm
-    return column.is_(None) if domain == NOBODY else ends_with(column, f"@{domain}")
+    norm = conversations.c.email_norm
+    return norm.is_(None) if domain == NOBODY else ends_with(norm, f"@{domain}")
 
 
 def _opened_between(query: AnySelect, chosen: Mapping[str, str], moments: Moments) -> AnySelect:

@@ -24,6 +24,7 @@ class Figures:
     messages: int
     rating: float | None
     last_contact: datetime | None
+    first_opened: datetime | None
     opened: list[int]
     written: list[int]
 
@@ -75,6 +76,7 @@ async def figures(
         func.max(
             func.coalesce(c.last_message_at, c.crisp_updated_at), type_=c.last_message_at.type
         ).label("last_contact"),
+        func.min(c.crisp_created_at, type_=c.crisp_created_at.type).label("first_opened"),
     )
     query = select(
         *columns,
@@ -89,6 +91,7 @@ async def figures(
         int(row.messages or 0),
         float(row.rating) if row.rating is not None else None,
         row.last_contact,
+        row.first_opened,
         by_span[: len(spans)],
         by_span[len(spans) :],
     )

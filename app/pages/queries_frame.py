@@ -32,6 +32,7 @@ async def all_websites(connection: AsyncConnection) -> Sequence[AnyRow]:
         websites.c.status,
         websites.c.attention,
         websites.c.time_zone,
+        websites.c.business_hours,
         websites.c.connected_at,
         websites.c.people_reread_at,
         websites.c.import_custom_data,

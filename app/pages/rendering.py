@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.pages import contents, event_words, text, wording
+from app.pages.times import duration
 
 if TYPE_CHECKING:
     from app.pages.frame import Frame
@@ -38,6 +39,7 @@ def environment() -> Environment:
         capped=event_words.capped,
         counted_everywhere=event_words.counted_everywhere,
         origin=wording.origin_word,
+        duration=duration,
     )
     made.globals.update(
         plural=text.plural,

@@ -30,6 +30,14 @@ def long_span(seconds: float) -> str:
     return span(seconds)
 
 
+def duration(seconds: float) -> str:
+    """As exact as a figure needs it: `40 s`, `5 min`, `1 h 20 min`, `2 days 4 h`, `12 days`."""
+    if not DAY <= seconds < 7 * DAY:
+        return long_span(seconds)
+    hours = int(seconds % DAY // HOUR)
+    return span(seconds) + (f" {hours} h" if hours else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Moments:
     """One page's now and zone."""

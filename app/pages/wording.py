@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
+from app.pages.listing import read_day
 from app.pages.text import clean, one_line
 
 STATUSES = ("unresolved", "pending", "resolved")
@@ -104,6 +106,11 @@ def title_of(row: Any) -> str:
         if candidate and (shown := one_line(candidate, 90)):
             return shown
     return "No subject"
+
+
+def day_of_key(key: str) -> date | None:
+    """The Monday that a week is named by."""
+    return read_day(key)
 
 
 def attribute_name(key: str) -> str:

@@ -107,7 +107,8 @@ FREE: Mapping[str, frozenset[str]] = {
         "alert_targets": "id website_id kind address created_by disabled",
         "alert_messages": "id alert_id target_id website_id payload state error",
         # Settings, and names of columns and attributes.
-        "websites": "id name domain status attention mapping time_zone rescanned_on rolling_read",
+        "websites": "id name domain status attention mapping time_zone business_hours rescanned_on "
+        "rolling_read",
         "custom_attributes": "website_id key type choices created_by",
         "import_mappings": "website_id name columns options created_by",
         # Sealed, hashed.

@@ -32,6 +32,8 @@ websites = plain_table(
     Column("message_days", Integer),
     Column("mapping", Json, nullable=False),
     Column("time_zone", Text, nullable=False),
+    # As BUSINESS_HOURS is written; none: as there (SPEC V8).
+    Column("business_hours", Text),
     # How far Crisp has been read. Frozen ends of finished windows, epoch ms of Crisp's clock.
     Column("first_imported_at", UtcDateTime),
     Column("conversations_read_to_ms", BigInt),

@@ -25,6 +25,9 @@ NO_PAGE = {
     "/contacts.csv": "a file",
     "/conversations.csv": "a file",
     "/contacts/{contact_id}/everything.json": "a file",
+    "/insights.csv": "a file",
+    "/insights/at-risk.csv": "a file",
+    "/insights/conversations.csv": "a file",
     "/imports/contacts.csv": "a file",
     "/imports/sample.csv": "a file",
     "/imports/{import_id}/bad-rows.csv": "a file",
@@ -47,7 +50,9 @@ ALSO = (
     "/unmatched?done=remedy", "/events?state=all&from=2026-01-01", "/imports/mapped",
     "/imports/planned", "/imports/planned?show=problems", "/imports/done", "/imports/failed",
     "/welcome?link=an-invitation", "/nowhere", "/settings?saved=profile",
-    "/settings/website?changed=1", "/settings/website?saved=1", "/settings/domains?done=1",
+    "/insights?by=operator", "/insights?by=company&as_of=2026-01-01", "/insights?since=nonsense",
+    "/insights/conversations?show=waiting", "/insights/at-risk?silent_days=1&waiting_hours=0",
+    "/insights/at-risk?page=9", "/settings/website?changed=1", "/settings/website?saved=1", "/settings/domains?done=1",
 )  # fmt: skip
 EXAMPLES = {
     "contacts": ("ann",), "companies": ("acme",), "conversations": ("talk",), "syncs": ("run",),
@@ -55,6 +60,7 @@ EXAMPLES = {
     "team": ("somebody",), "remedies": ("remedy",),
 }  # fmt: skip
 NEEDED = {
+    "/insights/conversations": "by=company&key=acme",
     "/unmatched/group": GROUP,
     "/unmatched/remedy": f"kind=create&{GROUP}",
 }
