@@ -28,7 +28,9 @@ def start_demo(port: int, folder: Path) -> Running:
         text=True,
         start_new_session=True,
     )
-    return Running(process)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return Running(process, (process.stdout, process.stderr))
 
 
 def test_demo(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from tests.bench.processes import Spent, run_measured
-from tests.fixtures.program import CRISPSYNC, Program
+from tests.fixtures.program import Program
+from tests.fixtures.warm import CRISPSYNC
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent

@@ -25,7 +25,8 @@ from app.garbage import search_rarely
 from tests.bench.databases import database
 from tests.bench.figures import LONG, tell, verdict
 from tests.fixtures.databases import KINDS
-from tests.fixtures.program import CRISPSYNC, Program
+from tests.fixtures.program import Program
+from tests.fixtures.warm import CRISPSYNC
 from tests.imports.importing import importing
 from tests.ingesting import WEBSITE, connected
 

@@ -162,9 +162,9 @@ def test_progress_in_plain_lines(program: Program, sqlite_url: str) -> None:
         box.world.faults.add("slow", delay_ms=5500, count=1, route="*/messages")
         done = program.run("sync", "--full", "--wait", env=env)
         assert done.code == 0
-        lines = done.stderr.splitlines()
-        assert lines
-        for line in lines:
+        assert done.stderr == ""
+        assert done.progress
+        for line in done.progress:
             assert re.fullmatch(
-                r"full \w{8}: [\d,]+ people, [\d,]+ conversations, [\d,]+ messages", line
+                r"full \w{8}: [\d,]+ people, [\d,]+ conversations, [\d,]+ messages\n", line
             )

@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from tests.api.conftest import some_rows
-from tests.fixtures.program import CRISPSYNC, Program
+from tests.fixtures.program import Program
+from tests.fixtures.warm import CRISPSYNC
 from tests.ingesting import WEBSITE, connected
 
 

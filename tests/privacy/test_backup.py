@@ -23,7 +23,8 @@ from app.websites.tables import websites
 from tests.beside import Box, assert_one_sentence, fetch, sandbox_beside
 from tests.fixtures.databases import sqlite_address, sqlite_template
 from tests.fixtures.postgres import programs
-from tests.fixtures.program import CRISPSYNC, Program
+from tests.fixtures.program import Program
+from tests.fixtures.warm import CRISPSYNC
 from tests.pulling import Crispsync
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
