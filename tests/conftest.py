@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from types import FrameType
 
 import psutil
@@ -21,6 +22,11 @@ pytest_plugins = [
 ]
 
 BROWSER_FIXTURES = {"browser", "page"}
+# One of these can take a minute; the last ones of a run should not.
+LONG = tuple(
+    str(Path(__file__).parent / name)
+    for name in ("browser", "flows", "commands", "privacy/test_backup", "api/test_schemathesis")
+)
 
 # Two workers share two cores with servers and browsers: time limits per example would be noise.
 settings.register_profile("crispsync", deadline=None)
@@ -58,7 +64,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         run_folder.remove(run_folder.current())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if BROWSER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+    if _is_worker(config):
+        items[:] = long_ones_first(items, config.workerinput["workercount"])  # type: ignore[attr-defined]
+
+
+def long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """At first each worker has its part of the list, by place; each part shall begin with long ones."""
+    long = [item for item in items if str(item.path).startswith(LONG)]
+    short = [item for item in items if not str(item.path).startswith(LONG)]
+    return [item for n in range(workers) for item in (*long[n::workers], *short[n::workers])]
