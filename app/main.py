@@ -14,7 +14,6 @@ from app.accounts.tokens import actor_of_token
 from app.alerts.work import alerting
 from app.api.app import mount_api
 from app.db.session import Database, open_database
-from app.insights.business_hours import read_hours
 from app.jobs import no_bell, ring_redis
 from app.pages.parts import Uploads
 from app.pages.routes import install
@@ -28,6 +27,7 @@ from app.sync.usage import QuotaState, read_quota
 from app.vault.store import check_at_start
 from app.webhooks.intake import opened_intake
 from app.webhooks.receive import hook_routes
+from app.websites.business_hours import read_hours
 
 Alongside = Callable[[FastAPI, Database], AbstractAsyncContextManager[None]]
 

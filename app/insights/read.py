@@ -20,9 +20,9 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations, messages, operators
 from app.db.base import StoredRow
 from app.errors import Refused
-from app.insights.business_hours import BusinessHours, read_hours
 from app.insights.groups import Counted, GroupFigures, summed_up
 from app.insights.thread import Said, figures_of
+from app.websites.business_hours import BusinessHours, read_hours
 from app.websites.rules import require_website
 
 By = Literal["contact", "company", "operator", "week"]

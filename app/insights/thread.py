@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from app.insights.business_hours import BusinessHours
+from app.websites.business_hours import BusinessHours
 
 
 @dataclass(frozen=True, slots=True)

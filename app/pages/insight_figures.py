@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from sqlalchemy import ColumnElement
 
 from app.errors import Refused
-from app.insights.business_hours import DEFAULT, BusinessHours, read_hours
 from app.insights.groups import GroupFigures, summed_up
 from app.insights.read import (
     MOST,
@@ -27,6 +26,7 @@ from app.pages.frame import Visit
 from app.pages.insight_period import WEEKS, AskedFigures, fits, read_asked
 from app.pages.queries_figures import Figures as Counts
 from app.pages.times import HOUR, MINUTE
+from app.websites.business_hours import DEFAULT, BusinessHours, read_hours
 
 MOST_BARS = 104
 MOST_OWN = 200

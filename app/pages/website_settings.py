@@ -27,6 +27,7 @@ from app.vault.store import find_sealed
 from app.webhooks import hook_figures
 from app.webhooks.tables import hook_days
 from app.webhooks.wanted import EVENTS_TO_TICK
+from app.websites.business_hours import DEFAULT
 from app.websites.credential import FIELDS, VARIABLES, of_environment, read_credential
 from app.websites.rules import require_website
 from app.websites.setup import addresses, install_link, read_scopes
@@ -64,6 +65,7 @@ async def preferences_context(page: Visit, **told: Any) -> dict[str, Any]:
     return {
         "row": website,
         "people": int(people or 0),
+        "usual_hours": getattr(page.request.app.state, "business_hours", DEFAULT),
         "depth_since": since.date().isoformat() if since else "",
         "saved": "saved" in page.request.query_params,
         "trouble": "",

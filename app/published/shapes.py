@@ -31,6 +31,10 @@ class Website(Shape):
     status: Literal["waiting", "connected", "paused", "disconnected", "uninstalled"]
     attention: str | None = Field(description="What somebody should look at, as a sentence.")
     time_zone: str = Field(examples=["Europe/Paris"])
+    business_hours: str | None = Field(
+        description="When its team works, in its time zone; null: as BUSINESS_HOURS says.",
+        examples=["mon-fri 09:00-17:00"],
+    )
     connected_at: Moment
     first_imported_at: Moment | None
 

@@ -15,6 +15,7 @@ from app.accounts.actors import Actor, Role
 from app.accounts.audit import audit
 from app.db.base import StoredRow
 from app.errors import NotFound, Refused
+from app.websites.business_hours import read_hours
 from app.websites.rules import lock_website, require_website
 from app.websites.tables import websites
 
@@ -30,7 +31,18 @@ def read_preferences(typed: Mapping[str, str]) -> dict[str, Any]:
     if zone not in available_timezones():
         raise Refused(f"“{zone[:60]}” is no time zone: write it like Europe/Berlin, or UTC.")
     values: dict[str, Any] = {flag: bool(typed.get(flag)) for flag in FLAGS}
-    return values | {"time_zone": zone, "import_since": _since(typed, zone)} | _text_days(typed)
+    values |= {"time_zone": zone, "import_since": _since(typed, zone)}
+    return values | _text_days(typed) | _business_hours(typed, zone)
+
+
+def _business_hours(typed: Mapping[str, str], zone: str) -> dict[str, str | None]:
+    """Empty: those of the installation. Nothing when the form does not ask."""
+    if "business_hours" not in typed:
+        return {}
+    written = typed["business_hours"].strip()
+    if not written:
+        return {"business_hours": None}
+    return {"business_hours": read_hours(written, zone, "Business hours").written}
 
 
 def _text_days(typed: Mapping[str, str]) -> dict[str, int | None]:

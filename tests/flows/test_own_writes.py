@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from app.conversations.tables import messages
-from app.insights.business_hours import DEFAULT, read_hours
 from app.insights.thread import Said, figures_of
 from app.sandbox.hook_bodies import body_of
 from app.sandbox.message_changes import send_message
 from app.sandbox.messages import BOT_ORIGIN
 from app.webhooks.apply import apply_waiting
+from app.websites.business_hours import DEFAULT, read_hours
 from tests.hooking import receive, row_of
 from tests.pulling import sandbox_and_crispsync
 

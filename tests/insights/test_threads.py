@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.errors import Refused
-from app.insights.business_hours import DEFAULT, read_hours
 from app.insights.thread import Said, Span, figures_of
+from app.websites.business_hours import DEFAULT, read_hours
 
 PARIS = ZoneInfo("Europe/Paris")
 HOURS = read_hours(DEFAULT, "Europe/Paris")
@@ -99,6 +99,44 @@ def test_night_and_weekend() -> None:
     assert figures_of(on_sunday, "pending", HOURS).first_response == Span(HOUR, 0)
 
 
+def test_a_break_and_a_saturday() -> None:
+    """Monday to Friday 9 to 12 and 13 to 18, Saturday 10 to 14."""
+    hours = read_hours("Mon-Fri 9:00-12:00, mon-fri 13:00-18:00, sat 10:00-14:00", "Europe/Paris")
+    over_lunch = [asks("2026-03-02T11:30"), answers("2026-03-02T13:15")]
+    assert figures_of(over_lunch, "pending", hours).first_response == Span(
+        105 * MINUTE, 45 * MINUTE
+    )
+    from_friday = [asks("2026-03-06T17:00"), answers("2026-03-09T09:30")]
+    found = figures_of(from_friday, "pending", hours).first_response
+    assert found == Span(64 * HOUR + 30 * MINUTE, HOUR + 4 * HOUR + 30 * MINUTE)
+    assert hours.written == "mon-fri 09:00-12:00, mon-fri 13:00-18:00, sat 10:00-14:00"
+    assert read_hours(hours.written, "Europe/Paris") == hours
+    assert hours.words.startswith("Monday to Friday 09:00 to 12:00, ")
+
+
+def test_a_team_that_works_at_night() -> None:
+    """22 to 6 is two parts; the night from Friday to Saturday belongs to both days."""
+    hours = read_hours("mon-fri 22:00-24:00, tue-sat 00:00-06:00", "Europe/Paris")
+    night = [asks("2026-03-06T20:00"), answers("2026-03-07T08:00")]
+    assert figures_of(night, "pending", hours).first_response == Span(12 * HOUR, 8 * HOUR)
+    weekend = [asks("2026-03-07T06:00"), answers("2026-03-09T22:05")]
+    found = figures_of(weekend, "pending", hours).first_response
+    assert found == Span(64 * HOUR + 5 * MINUTE, 5 * MINUTE)
+
+
+def test_of_one_instant_the_question_comes_first() -> None:
+    said = [answers("2026-03-02T10:00"), asks("2026-03-02T10:00")]
+    found = figures_of(said, "pending", HOURS)
+    assert (found.first_response, found.waiting_since) == (Span(0, 0), None)
+
+
+def test_parts_that_overlap_are_refused() -> None:
+    with pytest.raises(Refused, match="overlap on Wednesday"):
+        read_hours("mon-wed 09:00-17:00, wed-fri 16:00-20:00", "UTC")
+    with pytest.raises(Refused, match="A night is two parts"):
+        read_hours("mon-fri 22:00-06:00", "UTC", "Business hours")
+
+
 def test_case_052_the_day_the_clocks_change() -> None:
     """On Sunday 29 March 2026 Paris has 23 hours, on 25 October 25."""
     sundays = read_hours("sun-sun 0:00-24:00", "Europe/Paris")
@@ -128,7 +166,16 @@ def test_nothing_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "9-17", "mon-fri 17:00-09:00", "mon-fri 09:00-24:01", "moo-fri 09:00-17:00"]
+    "text",
+    [
+        "",
+        "9-17",
+        "mon-fri 17:00-09:00",
+        "mon-fri 09:00-24:01",
+        "moo-fri 09:00-17:00",
+        "mon-fri 09:00-17:00,",
+        ", ".join(["mon 01:00-02:00"] * 15),
+    ],
 )
 def test_hours_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(Refused, match="BUSINESS_HOURS"):

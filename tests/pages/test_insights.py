@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,9 +18,9 @@ from app.accounts.actors import Actor, Role
 from app.api.app import mount_api
 from app.conversations.tables import operators
 from app.db.session import Database
-from app.insights.business_hours import DEFAULT
 from app.pages.insights import ROWS
 from app.pages.times import Moments, duration
+from app.websites.business_hours import DEFAULT
 from tests.fixtures.people import log_in_as
 from tests.pages import rows
 from tests.pages.conftest import ORIGIN, Stand, pages_app
@@ -370,3 +370,122 @@ async def test_at_most_twelve_statements_whatever_the_size(
         with counted(db) as statements:
             assert (await client.get(path)).status_code == 200
         assert len(statements) <= MOST_STATEMENTS, (path, len(statements), statements)
+
+
+# 2026-03-06 is a Friday. Berlin is an hour before UTC then.
+FRIDAY_18, SATURDAY_11, MONDAY_9_30 = (
+    datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+    for day, hour, minute in ((6, 17, 0), (7, 10, 0), (9, 8, 30))
+)
+HOUR = 3600
+WEEKEND = "since=2026-03-01&until=2026-03-31"
+
+
+async def over_the_weekend(db: Database) -> None:
+    """Asked on Friday at 18:00 in Berlin, answered on Saturday at 11:00, resolved on Monday at 9:30."""
+    await put(db, [
+        rows.website(time_zone="Europe/Berlin"),
+        rows.conversation("k", crisp_created_at=FRIDAY_18, crisp_updated_at=MONDAY_9_30,
+                          status="resolved", message_count=3),
+        rows.message("k", 1, complete=True, sent_at=FRIDAY_18),
+        rows.message("k", 2, complete=True, sent_at=SATURDAY_11, direction="outbound"),
+        rows.message("k", 3, complete=True, sent_at=MONDAY_9_30, direction="internal",
+                     type="event", content=RESOLVED),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hours", "zone", "response", "resolution"),
+    [
+        # As the installation has it: Monday to Friday, 9 to 17.
+        ("", "Europe/Berlin", 0, HOUR // 2),
+        # Friday 18 to 20, Saturday 10 to 14, Monday 9 to 9:30.
+        ("Mon-Fri 9:00-20:00, sat 10:00-14:00", "Europe/Berlin", 3 * HOUR, 13 * HOUR // 2),
+        # There it is an hour earlier: Friday 17 to 20, nothing before 10 on Saturday, and on Monday.
+        ("mon-fri 09:00-20:00, sat 10:00-14:00", "UTC", 3 * HOUR, 7 * HOUR),
+        # The night and the weekend only.
+        ("mon-thu 20:00-24:00, fri 20:00-24:00, sat-sun 00:00-24:00, mon 00:00-08:00",
+         "Europe/Berlin", 15 * HOUR, 60 * HOUR),
+    ],
+)  # fmt: skip
+async def test_figures_follow_the_business_hours_at_once(
+    db: Database, client: httpx.AsyncClient, hours: str, zone: str, response: int, resolution: int
+) -> None:
+    await over_the_weekend(db)
+    (before,) = await told(client, "/insights", by="week", since="2026-03-01T00:00:00Z")
+    assert before["first_response"] == {"seconds": 17 * HOUR, "business_seconds": 0}
+    typed = {"business_hours": hours, "time_zone": zone, "depth": "everything"}
+    assert (await client.post("/settings/website", data=typed)).status_code == 303
+    (after,) = await told(client, "/insights", by="week", since="2026-03-01T00:00:00Z")
+    assert after["first_response"] == {"seconds": 17 * HOUR, "business_seconds": response}
+    assert after["resolution"] == {
+        "seconds": 63 * HOUR + HOUR // 2, "business_seconds": resolution
+    }  # fmt: skip
+    (line,) = await csv_of(client, f"/insights.csv?by=week&{WEEKEND}")
+    assert line["first_response_business_seconds"] == str(response)
+    assert line["resolution_business_seconds"] == str(resolution)
+    (row,) = await list_of(client, f"/insights?by=week&{WEEKEND}")
+    assert row[3][0] == f"17 h {duration(response)}"
+    (one,) = await list_of(client, f"/insights/conversations?{WEEKEND}")
+    assert one[2][0] == f"17 h {duration(response)}"
+
+
+async def test_business_hours_that_are_none_change_nothing(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    await over_the_weekend(db)
+    good = {"business_hours": "mon-fri 08:00-16:00", "time_zone": "UTC"}
+    assert (await client.post("/settings/website", data=good)).status_code == 303
+    for wrong, words in (
+        ("9 to 5", "write them as"),
+        ("mon-fri 22:00-06:00", "A night is two parts"),
+        ("mon-fri 09:00-17:00, wed 12:00-13:00", "overlap on Wednesday"),
+    ):
+        answer = await client.post("/settings/website", data={**good, "business_hours": wrong})
+        assert answer.status_code == 422
+        assert words in answer.text
+    page = (await client.get("/settings/website")).text
+    assert 'value="mon-fri 08:00-16:00"' in page
+    # A form that does not ask leaves them as they are.
+    assert (await client.post("/settings/website", data={"time_zone": "UTC"})).status_code == 303
+    assert 'value="mon-fri 08:00-16:00"' in (await client.get("/settings/website")).text
+
+
+async def test_a_contact_and_a_company_have_the_figures_of_the_api(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    await fill(db)
+    for by, path, key in (
+        ("contact", "/contacts/ann", "ann"),
+        ("company", "/companies/acme", "acme"),
+    ):
+        since = rows.ago(days=60).isoformat()
+        (api,) = (o for o in await told(client, "/insights", by=by, since=since) if o["key"] == key)
+        text = (await client.get(path)).text
+        strip = text[text.index("How they were answered") : text.index('<div class="columns">')]
+        first, resolution = api["first_response"], api["resolution"]
+        for figure in (
+            f"answered[^>]*>{duration(first['seconds'])}</a>",
+            f">{duration(first['business_seconds'])} in business hours; median of {api['answered']}<",
+            f"resolved[^>]*>{duration(resolution['seconds'])}</a>",
+            f"median of {api['resolved']}<",
+            f"reopened[^>]*>{api['reopenings']}</a>",
+            f"waiting[^>]*>{api['waiting']}</a>",
+            f"rated[^>]*>{api['rating']}</a>",
+        ):
+            assert re.search(figure, strip), (by, figure)
+        link = re.search(r'href="(/insights/conversations[^"]*show=waiting[^"]*)"', strip)
+        assert link is not None
+        assert len(await list_of(client, link[1].replace("&amp;", "&"))) == api["waiting"]
+
+
+async def test_accounts_at_risk_stand_on_the_overview(
+    db: Database, client: httpx.AsyncClient
+) -> None:
+    await fill(db)
+    text = (await client.get("/")).text
+    panel = text[text.index('id="at-risk"') :]
+    (one,) = await told(client, "/insights/at-risk")
+    assert one["reasons"] == ["waiting"]
+    assert f"/companies/{one['company_id']}" in panel
+    assert "waiting" in panel[: panel.index("</section>")]

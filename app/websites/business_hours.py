@@ -31,6 +31,13 @@ class Part:
         return [(self.first + n) % 7 for n in range((self.last - self.first) % 7 + 1)]
 
     @property
+    def written(self) -> str:
+        days = (
+            DAYS[self.first] if self.first == self.last else f"{DAYS[self.first]}-{DAYS[self.last]}"
+        )
+        return f"{days} {_clock(self.opens)}-{_clock(self.closes)}"
+
+    @property
     def words(self) -> str:
         days = _NAMES[self.first]
         if self.first != self.last:
@@ -45,6 +52,11 @@ class BusinessHours:
     parts: tuple[Part, ...]
     opened: tuple[tuple[tuple[timedelta, timedelta], ...], ...]
     zone: ZoneInfo
+
+    @property
+    def written(self) -> str:
+        """As `read_hours` reads it."""
+        return ", ".join(part.written for part in self.parts)
 
     @property
     def words(self) -> str:
