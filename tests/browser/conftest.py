@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest_asyncio
-import uvicorn
 from playwright.async_api import Page
 
 from app.db.session import Database, open_database
+from tests.browser.serving import listening
 from tests.fixtures.people import Carried, log_in_as
 from tests.pages import rows
 from tests.pages.conftest import Stand, pages_app
@@ -26,12 +24,6 @@ class Served:
     db: Database
     stand: Stand
     admin: Carried
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wide_ones() -> rows.Rows:
@@ -56,22 +48,15 @@ def hooks() -> rows.Rows:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def served(sqlite_url: str) -> AsyncIterator[Served]:
-    db, stand, port = open_database(sqlite_url), Stand(), free_port()
+    db, stand = open_database(sqlite_url), Stand()
     live = rows.run(
         "live", state="running", counts=RUNNING, started_at=rows.ago(minutes=3),
         checkpoint={"stage": "messages"},
     )  # fmt: skip
     await rows.put(db, [*rows.small_world(), *a_full_thread(), *wide_ones(), *hooks(), live])
     admin = await log_in_as(db)
-    config = uvicorn.Config(pages_app(db, stand), port=port, log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
-    while not server.started:  # uvicorn has no event to wait for
-        await asyncio.sleep(0.02)
-    yield Served(f"http://127.0.0.1:{port}", db, stand, admin)
-    server.should_exit = True
-    server.force_exit = True
-    await running
+    async with listening(pages_app(db, stand)) as address:
+        yield Served(address, db, stand, admin)
     await db.close()
 
 

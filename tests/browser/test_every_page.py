@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import uvicorn
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import (
     Browser,
@@ -26,7 +24,7 @@ from playwright.async_api import (
 
 from app.accounts.sessions import open_frame_session
 from app.db.session import Database
-from tests.browser.conftest import free_port
+from tests.browser.serving import listening
 from tests.fixtures.people import Carried, log_in_as
 from tests.pages.every_page import OF_STRANGERS, REFUSED, page_addresses, started, whole_app
 from tests.pages.full_world import put_all, put_world, views_of
@@ -90,21 +88,15 @@ class Site:
 async def serving(
     url: str, folder: Path, *, word: str = "", of_each: int = 2
 ) -> AsyncIterator[Site]:
-    app, port = whole_app(url, folder), free_port()
+    app = whole_app(url, folder)
     async with started(app) as db:
         await put_world(db, folder, of_each=of_each, word=word)
         admin = await log_in_as(db)
         await put_all(db, views_of(admin.user_id, word or "Open ones", 2))
         async with db.write() as connection:
             frame = await open_frame_session(connection, SITE)
-        config = uvicorn.Config(app, port=port, log_level="error", lifespan="off")
-        server = uvicorn.Server(config)
-        running = asyncio.create_task(server.serve())
-        while not server.started:  # uvicorn has no event to wait for
-            await asyncio.sleep(0.02)
-        yield Site(f"http://127.0.0.1:{port}", db, admin, frame, page_addresses(app))
-        server.should_exit = server.force_exit = True
-        await running
+        async with listening(app) as address:
+            yield Site(address, db, admin, frame, page_addresses(app))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -162,11 +154,11 @@ async def test_axe_finds_nothing_grave_on_every_page(
             await page.evaluate(AXE)
             for scheme, options in looks:
                 await page.emulate_media(color_scheme=scheme)
-                found += [f"{path} {width} {scheme}: {one}" for one in await _grave(page, options)]
+                found += [f"{path} {width} {scheme}: {one}" for one in await grave(page, options)]
     assert not found, "\n".join(found)
 
 
-async def _grave(page: Page, options: Any) -> list[str]:
+async def grave(page: Page, options: Any) -> list[str]:
     results = await page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{problem['id']} {[node['target'] for node in problem['nodes']][:3]}"
