@@ -21,7 +21,7 @@ from app.api.problems import errors
 from app.db.keyset import Order
 from app.imports.columns import TYPES
 from app.imports.mappings import saved_mappings
-from app.imports.tables import import_rows, imports
+from app.imports.tables import import_rows, imports, made_contact
 from app.published.shapes import Id, Moment, Shape, WebsiteId
 
 router = APIRouter(tags=["imports"])
@@ -180,7 +180,7 @@ async def list_rows(
     data = [
         ImportRow(
             line=row.line, outcome=row.outcome, state=row.state, email=row.email_norm,
-            contact_id=row.contact_id, changes=row.changes, problems=row.problems,
+            contact_id=made_contact(row), changes=row.changes, problems=row.problems,
         )
         for row in page.rows
     ]  # fmt: skip

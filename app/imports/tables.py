@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.db.base import BigInt, Flag, Json, UtcDateTime, website_table
+from app.db.base import BigInt, Flag, Json, StoredRow, UtcDateTime, website_table
 
 STATES = (
     "uploaded",
@@ -112,6 +112,13 @@ import_rows = website_table(
     CheckConstraint(f"outcome IN {OUTCOMES}", name="outcome"),
     CheckConstraint(f"state IN {ROW_STATES}", name="state"),
 )
+
+
+def made_contact(row: StoredRow) -> str | None:
+    """The contact that a row is about. The plan says which id a new one will have; until then it is nobody's."""
+    there = row.outcome != "create" or row.state in {"applied", "kept"}
+    return row.contact_id if there else None
+
 
 # What an import did to companies, so that it can be taken back.
 import_companies = website_table(

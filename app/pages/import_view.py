@@ -10,6 +10,7 @@ from typing import Any
 from app.contacts.custom_keys import suggested_key
 from app.imports.columns import CUSTOM, FIELDS, ColumnMap
 from app.imports.diff import MODES
+from app.imports.tables import made_contact
 from app.imports.work import STAGES
 from app.pages.text import number, one_line, plural
 
@@ -209,13 +210,12 @@ _STATES = {
 
 def view_row(row: Any, state: str) -> RowView:
     tone, word = _WORDS.get((row.outcome, row.state)) or _STATES[row.state]
-    created = row.outcome == "create" and row.state != "applied"
     return RowView(
         line=row.line,
         outcome=row.outcome,
         tone=tone,
         word=word,
-        contact_id="" if created or not row.contact_id else row.contact_id,
+        contact_id=made_contact(row) or "",
         email=row.email_norm or "",
         changes=changes_in_words(row.changes or {}),
         problems=row.problems or [],

@@ -20,7 +20,7 @@ from app.db.session import Database
 from app.db.upsert import insert_for
 from app.imports.tables import imports
 from app.privacy.tables import purges
-from app.privacy.uploads import AT_WORK, drop_upload
+from app.privacy.uploads import AT_WORK, drop_strays, drop_upload
 from app.privacy.website import erase_website
 from app.settings import Settings
 from app.webhooks.tables import IS_NEW, inbox_events
@@ -48,6 +48,8 @@ async def purge(db: Database, settings: Settings) -> dict[str, int]:
         for kind, (days, step) in steps.items()
         if days
     }
+    if strays := await drop_strays(db, settings.uploads_folder):
+        log.info("privacy.strays", count=strays)
     texts = await _texts(db)
     if texts is not None:
         dropped["texts of messages"] = texts

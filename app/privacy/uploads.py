@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.contacts.erased import Hasher, Identity, erased_of, find_hasher, identities_of_text
 from app.db.base import StoredRow
 from app.db.session import Database
@@ -24,6 +27,8 @@ AT_WORK = ("planning", "committing", "undoing")
 _NOT_APPLIED = ("uploaded", "planned")
 GONE = "Somebody in its file was erased, and the file with them: upload it again without that row."
 CHUNK = 5_000
+_MAY_STILL_COME = timedelta(hours=1)
+"""An upload is written to all the time; only then is its import known."""
 
 
 async def refuse_during_import(connection: AsyncConnection, website_id: str) -> None:
@@ -141,6 +146,26 @@ async def _names_erased(db: Database, hasher: Hasher, folder: Path, row: StoredR
             # A file that cannot be read any more cannot be shown to be free of them.
             return True
         return bool(await erased_of(connection, hasher, named))
+
+
+async def drop_strays(db: Database, folder: Path) -> int:
+    """Files that no import names: of uploads that a kill cut off. How many."""
+    before = (clock.now() - _MAY_STILL_COME).timestamp()
+    paths = await asyncio.to_thread(lambda: sorted(folder.glob("*.csv")) if folder.is_dir() else [])
+    async with db.read() as connection:
+        rows = await connection.execute(select(imports.c.file).where(imports.c.file.is_not(None)))
+        named = set(rows.scalars())
+    strays = [path for path in paths if path.name not in named and _is_older(path, before)]
+    for path in strays:
+        path.unlink(missing_ok=True)
+    return len(strays)
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime < before
+    except OSError:
+        return False
 
 
 async def drop_upload(db: Database, folder: Path, row: StoredRow, reason: str = GONE) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from os import utime
 from pathlib import Path
 
 import httpx
@@ -73,6 +74,16 @@ async def test_uploads_and_uninstalled_websites_go_after_their_days(
         states = {row.id: row.state for row in await site.rows(select(imports))}
         assert sorted(states.values()) == ["cancelled", "done"]
         assert states[done.id] == "done"
+
+        await site.begin("E-mail\ndi@x.example\n")
+        cut_off, coming = site.folder / "cut.csv", site.folder / "coming.csv"
+        for path in (cut_off, coming, *site.folder.iterdir()):
+            path.touch()
+            if path != coming:
+                utime(path, (0, 0))
+        await purge(site.db, settings)
+        assert not cut_off.exists()
+        assert len(list(site.folder.iterdir())) == 2
 
         async with site.db.write() as connection:
             await mark_uninstalled(connection, site.id)
