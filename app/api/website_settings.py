@@ -40,6 +40,10 @@ class WebsiteSettings(Shape):
     import_custom_data: bool
     import_since: Moment | None = Field(description="How far back the first import reaches.")
     time_zone: str = Field(examples=["Europe/Paris"])
+    business_hours: str | None = Field(
+        description="What figures tell waits within; null: as BUSINESS_HOURS says.",
+        examples=["mon-fri 09:00-17:00"],
+    )
     message_days: int | None = Field(
         description="After so many days the text of messages is dropped for good; null: never."
     )
@@ -56,6 +60,12 @@ class SettingsChange(Given):
         None, description="A day in the website's time zone; null: everything.", examples=[None]
     )
     time_zone: str | None = Field(None, max_length=64, examples=["Europe/Paris"])
+    business_hours: str | None = Field(
+        None,
+        max_length=400,
+        description="Several parts are separated by commas.",
+        examples=["mon-thu 09:00-18:00, fri 09:00-15:00"],
+    )
     message_days: StrictInt | None = Field(None, examples=[365])
 
     def values(self, now: StoredRow) -> dict[str, Any]:
@@ -71,7 +81,9 @@ class SettingsChange(Given):
             typed |= (
                 {"texts": "always"} if days is None else {"texts": "days", "text_days": str(days)}
             )
-        wanted = flags | (given & {"import_since", "message_days"})
+        if "business_hours" in given:
+            typed["business_hours"] = self.business_hours or ""
+        wanted = flags | (given & {"import_since", "message_days", "business_hours"})
         wanted |= {"time_zone"} if self.time_zone is not None else set()
         return {name: value for name, value in read_preferences(typed).items() if name in wanted}
 

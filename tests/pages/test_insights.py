@@ -37,12 +37,12 @@ RESOLVED = {"namespace": "state:resolved"}
 
 @pytest_asyncio.fixture
 async def client(db: Database, stand: Stand) -> AsyncIterator[httpx.AsyncClient]:
-    """An admin, logged in to the pages; the API takes the token `viewer`."""
+    """An admin, logged in to the pages; the API takes the tokens `viewer` and `admin`."""
     app = pages_app(db, stand)
     app.state.business_hours = DEFAULT
 
     async def actor_of_token(_db: Database, token: str) -> Actor | None:
-        return Actor("token", token, token, Role.VIEWER, None)
+        return Actor("token", token, token, Role[token.upper()], None)
 
     mount_api(app, actor_of_token, 100_000)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
@@ -489,3 +489,24 @@ async def test_accounts_at_risk_stand_on_the_overview(
     assert one["reasons"] == ["waiting"]
     assert f"/companies/{one['company_id']}" in panel
     assert "waiting" in panel[: panel.index("</section>")]
+
+
+async def test_business_hours_over_the_api(db: Database, client: httpx.AsyncClient) -> None:
+    await over_the_weekend(db)
+
+    async def change(hours: str | None) -> httpx.Response:
+        return await client.patch(
+            f"/api/v1/websites/{SITE}/settings",
+            json={"business_hours": hours},
+            headers={"Authorization": "Bearer admin"},
+        )
+
+    answer = await change("Mon-Fri 9:00-20:00, sat 10:00-14:00")
+    assert answer.json()["business_hours"] == "mon-fri 09:00-20:00, sat 10:00-14:00"
+    assert answer.json()["time_zone"] == "Europe/Berlin"
+    (row,) = await told(client, "/insights", by="week", since="2026-03-01T00:00:00Z")
+    assert row["first_response"]["business_seconds"] == 3 * HOUR
+    assert (await change("always")).status_code in {400, 422}
+    assert (await change(None)).json()["business_hours"] is None
+    (row,) = await told(client, "/insights", by="week", since="2026-03-01T00:00:00Z")
+    assert row["first_response"]["business_seconds"] == 0
