@@ -194,26 +194,34 @@ async def _heard_on_all_pages(browser: Browser, site: Site) -> list[str]:
     heard: list[str] = []
     async with site.context(browser) as context:
         page = await context.new_page()
-
-        async def dismiss(dialog: Dialog) -> None:
-            heard.append(f"{page.url} dialog {dialog.message}")
-            await dialog.dismiss()
-
-        def ask(request: Request) -> None:
-            if not request.url.startswith(site.url):
-                heard.append(f"{page.url} asked {request.url}")
-
-        def complain(message: ConsoleMessage) -> None:
-            if message.type == "error" and "status of 40" not in message.text:
-                heard.append(f"{page.url} {message.text}")
-
-        page.on("dialog", dismiss)
-        page.on("request", ask)
-        page.on("console", complain)
+        listen(page, site, heard)
         async for path in site.tour(page):
             await page.evaluate(OPEN_ALL)
-            acted = acted_upon(await page.content())
-            # Our own: where the cursor begins; what it could set off is named by itself.
-            own = {"input autofocus="}
-            heard += [f"{path} holds {one}" for one in acted if one not in own]
+            heard += [f"{path} holds {one}" for one in await strange_in(page)]
     return heard
+
+
+def listen(page: Page, site: Site, heard: list[str]) -> None:
+    """What a page does that none of ours does: a dialog, a question to others, a report of the policy."""
+
+    async def dismiss(dialog: Dialog) -> None:
+        heard.append(f"{page.url} dialog {dialog.message}")
+        await dialog.dismiss()
+
+    def ask(request: Request) -> None:
+        if not request.url.startswith(site.url):
+            heard.append(f"{page.url} asked {request.url}")
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type == "error" and "status of 4" not in message.text:
+            heard.append(f"{page.url} {message.text}")
+
+    page.on("dialog", dismiss)
+    page.on("request", ask)
+    page.on("console", complain)
+
+
+async def strange_in(page: Page) -> list[str]:
+    # Our own: where the cursor begins; what it could set off is named by itself.
+    own = {"input autofocus="}
+    return [one for one in acted_upon(await page.content()) if one not in own]
