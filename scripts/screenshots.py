@@ -26,27 +26,60 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "screenshots"
 WIDTHS = (1440, 375)
 SCHEMES: tuple[Any, Any] = ("light", "dark")
-# A place on a list page is followed to the first row of it: that is the page of one.
+# By the app's routes; tests/pages/test_screenshots.py misses none. A place on a page, after the arrow,
+# is followed to the first link there: that is the page of one.
 PAGES = {
-    "overview": "/",
-    "contacts": "/contacts",
-    "contact": "/contacts -> a.row-link",
-    "companies": "/companies",
-    "company": "/companies -> a.row-link",
-    "conversations": "/conversations",
-    "conversation": "/conversations?sort=-messages -> a.row-link",
-    "insights": "/insights",
-    "insights-operators": "/insights?by=operator",
-    "insights-behind": "/insights?by=company -> .insight-rows td.figures a",
-    "insights-at-risk": "/insights/at-risk?silent_days=20",
-    "unmatched": "/unmatched",
-    "unmatched-group": "/unmatched -> .domains a",
-    "unmatched-remedy": "/unmatched/remedy?kind=create&reason=unknown_email",
-    "syncs": "/syncs",
-    "sync": "/syncs -> a.row-link",
-    "events": "/events",
-    "search": "/search?q=a",
+    "/": "/",
+    "/contacts": "/contacts",
+    "/contacts/new": "/contacts/new",
+    "/contacts/{contact_id}": "/contacts -> a.row-link",
+    "/contacts/{row_id}/edit": "/contacts -> a.row-link -> .head-actions a[href*='/edit']",
+    "/contacts/{row_id}/merge": "/contacts -> a.row-link -> #merges a[href*='/merge']",
+    "/contacts/{contact_id}/erase": "/contacts -> a.row-link -> a[href*='/erase']",
+    "/companies": "/companies",
+    "/companies/new": "/companies/new",
+    "/companies/{company_id}": "/companies -> a.row-link",
+    "/companies/{row_id}/edit": "/companies -> a.row-link -> .head-actions a[href*='/edit']",
+    "/companies/{row_id}/merge": "/companies -> a.row-link -> #merges a[href*='/merge']",
+    "/conversations": "/conversations",
+    "/conversations/{conversation_id}": "/conversations?sort=-messages -> a.row-link",
+    "/conversations/{row_id}/move": "/conversations -> a.row-link -> a[href*='/move']",
+    "/insights": "/insights?by=operator",
+    "/insights/at-risk": "/insights/at-risk?silent_days=20",
+    "/insights/conversations": "/insights?by=company -> .insight-rows td.figures a",
+    "/unmatched": "/unmatched",
+    "/unmatched/group": "/unmatched -> .domains a",
+    "/unmatched/remedy": "/unmatched/remedy?kind=create&reason=unknown_email",
+    "/unmatched/remedies": "/unmatched/remedies",
+    "/imports": "/imports",
+    "/imports/{import_id}": "/imports -> a.row-link",
+    "/syncs": "/syncs",
+    "/syncs/{run_id}": "/syncs -> a.row-link",
+    "/events": "/events",
+    "/events/{event_id}": "/events?state=all -> a.row-link",
+    "/search": "/search?q=a",
+    "/help": "/help",
+    "/settings": "/settings",
+    "/settings/alerts": "/settings/alerts",
+    "/settings/audit": "/settings/audit",
+    "/settings/connection": "/settings/connection",
+    "/settings/credential": "/settings/credential",
+    "/settings/disconnect": "/settings/disconnect",
+    "/settings/domains": "/settings/domains",
+    "/settings/mapping": "/settings/mapping",
+    "/settings/profile": "/settings/profile",
+    "/settings/setup": "/settings/setup",
+    "/settings/team": "/settings/team",
+    "/settings/team/{user_id}": "/settings/team -> a.row-link",
+    "/settings/tokens": "/settings/tokens",
+    "/settings/website": "/settings/website",
+    "/nowhere": "/nowhere",
 }
+BEFORE_LOGIN = ("/login",)
+SHEET = (
+    b"email,name,company,plan\n"
+    b"ada@bluefern.example,Ada Muster,Bluefern,pro\nno address,Bob Muster,Bluefern,free\n"
+)
 
 
 async def take(chromium: str, url: str, only: str, login: tuple[str, str]) -> None:
@@ -61,12 +94,32 @@ async def take(chromium: str, url: str, only: str, login: tuple[str, str]) -> No
                     viewport={"width": width, "height": 900}, color_scheme=scheme
                 )
                 page = await context.new_page()
+                look = f"{scheme}-{width}.png"
+                for place in BEFORE_LOGIN:
+                    await _one(page, url, place, FOLDER / f"{named(place)}-{look}")
                 await _log_in(page, url, *login)
-                for name, place in PAGES.items():
-                    if only in name:
-                        await _one(page, url, place, FOLDER / f"{name}-{scheme}-{width}.png")
+                await _upload_once(page, url)
+                for route, place in PAGES.items():
+                    if only in named(route):
+                        await _one(page, url, place, FOLDER / f"{named(route)}-{look}")
                 await context.close()
         await browser.close()
+
+
+def named(route: str) -> str:
+    """`contacts-contact_id-edit`; the overview by its name."""
+    return re.sub(r"[^a-z_]+", "-", route).strip("-") or "overview"
+
+
+async def _upload_once(page: Page, url: str) -> None:
+    """A file, so that there is an import to see."""
+    await page.goto(f"{url}/imports")
+    if await page.locator("a.row-link").count():
+        return
+    sheet: Any = {"name": "customers.csv", "mimeType": "text/csv", "buffer": SHEET}
+    await page.set_input_files("input[type=file]", sheet)
+    await page.click("form.upload button")
+    await page.wait_for_url("**/imports/*")
 
 
 async def _log_in(page: Page, url: str, email: str, password: str) -> None:
@@ -78,10 +131,10 @@ async def _log_in(page: Page, url: str, email: str, password: str) -> None:
 
 
 async def _one(page: Page, url: str, place: str, path: Path) -> None:
-    address, _, row = place.partition(" -> ")
+    address, *links = place.split(" -> ")
     await page.goto(url + address)
-    if row:
-        first = await page.locator(row).first.get_attribute("href", timeout=2_000)
+    for link in links:
+        first = await page.locator(link).first.get_attribute("href", timeout=10_000)
         await page.goto(f"{url}{first}")
     await page.screenshot(path=path, full_page=True)
     print(path.relative_to(ROOT))
