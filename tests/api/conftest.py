@@ -20,6 +20,7 @@ from app.main import _equip
 from app.settings import Settings
 from app.websites.connect import Installed, save_connected
 from tests.fixtures.program import SECRET_KEY
+from tests.fixtures.routes import share_routes
 from tests.ingesting import WEBSITE, Site, person, said, talk
 
 OTHER = "1f0c9d1e-0000-4000-8000-000000000001"
@@ -90,7 +91,7 @@ def small_app(
     app.state.ring = ring
     app.state.hook_bell = lambda: app.state.rung.append("hooks")
     mount_api(app, actor_of_token, per_minute)
-    return app
+    return share_routes(app, "small")
 
 
 @pytest_asyncio.fixture

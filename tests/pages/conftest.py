@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import httpx
 import pytest_asyncio
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from app.accounts.actors import Actor
 from app.db.session import Database, open_database
@@ -17,6 +17,7 @@ from app.errors import CrispsyncError
 from app.pages.parts import SyncCalls, sync_calls
 from app.pages.routes import install
 from tests.fixtures.people import log_in_as
+from tests.fixtures.routes import share_routes
 
 ORIGIN = "http://127.0.0.1:8000"
 
@@ -97,11 +98,15 @@ def pages_app(db: Database, stand: Stand) -> FastAPI:
     app.state.db = db
     app.state.ring, app.state.preview, app.state.quota = stand.ring, stand.preview, stand.quota
     app.state.refresh = stand.refresh
-    app.dependency_overrides[sync_calls] = lambda: SyncCalls(
-        stand.request_run, stand.ask, stand.resume
-    )
+    app.state.sync_calls = SyncCalls(stand.request_run, stand.ask, stand.resume)
+    app.dependency_overrides[sync_calls] = _of_the_stand
     install(app)
-    return app
+    return share_routes(app, "pages")
+
+
+def _of_the_stand(request: Request) -> SyncCalls:
+    calls: SyncCalls = request.app.state.sync_calls
+    return calls
 
 
 @pytest_asyncio.fixture

@@ -16,6 +16,7 @@ from app.db.session import Database
 from app.main import create_app
 from app.settings import Settings
 from tests.fixtures.program import SECRET_KEY
+from tests.fixtures.routes import share_routes
 from tests.pages import rows
 from tests.pages.test_every_route import ways
 
@@ -87,13 +88,12 @@ def page_addresses(app: FastAPI) -> list[str]:
 
 
 def whole_app(url: str, uploads: Path) -> FastAPI:
-    return create_app(
-        Settings(
-            database_url=url, uploads_folder=uploads, secret_key=SecretStr(SECRET_KEY),
-            crisp_identifier="an-identifier", crisp_key=SecretStr("a-key"),
-            crisp_plugin_id="a-plugin", crisp_signing_secret=SecretStr("a-secret"),
-        )
+    settings = Settings(
+        database_url=url, uploads_folder=uploads, secret_key=SecretStr(SECRET_KEY),
+        crisp_identifier="an-identifier", crisp_key=SecretStr("a-key"),
+        crisp_plugin_id="a-plugin", crisp_signing_secret=SecretStr("a-secret"),
     )  # fmt: skip
+    return share_routes(create_app(settings), "whole")
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from app.websites.credential import read_credential
 from app.websites.tables import websites
 from tests.fixtures.people import log_in_as
 from tests.fixtures.program import SECRET_KEY
+from tests.fixtures.routes import share_routes
 from tests.pages.rows import row_of
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
@@ -75,7 +76,7 @@ async def served(
             **given,
         }
         settings = Settings(**values)
-        app = create_app(settings)
+        app = share_routes(create_app(settings), "whole")
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
