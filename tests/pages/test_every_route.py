@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -98,8 +99,8 @@ def ways(app: FastAPI) -> list[Way]:
     return sorted(found, key=lambda way: way.name)
 
 
-def an_app(url: str = "sqlite+aiosqlite:///nothing.db") -> FastAPI:
-    return create_app(Settings(database_url=url))
+def an_app(url: str = "sqlite+aiosqlite:///nothing.db", **given: Any) -> FastAPI:
+    return create_app(Settings(database_url=url, **given))
 
 
 async def test_every_route_says_who_may() -> None:
@@ -183,8 +184,8 @@ async def somebody(db: Database) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def crawling(url: str) -> AsyncIterator[Crawled]:
-    app = an_app(url)
+async def crawling(url: str, **given: Any) -> AsyncIterator[Crawled]:
+    app = an_app(url, **given)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
@@ -216,6 +217,27 @@ async def test_strangers_get_nowhere(database_url: str) -> None:
                 assert answer.status_code == 303, way.name
                 assert answer.headers["location"].partition("?")[0] == "/login", way.name
                 assert answer.text == "", way.name
+
+
+async def test_case_092_every_answer_carries_the_headers(sqlite_url: str) -> None:
+    """Of each route, to a stranger and to an admin; Crisp's app may frame its own pages and no others."""
+    async with crawling(sqlite_url, public_url="https://sync.acme.example") as crawled:
+        carried = await log_in_as(crawled.db)
+        for way in sorted(ways(crawled.app), key=lambda way: way.path == "/logout"):
+            for who in (None, carried):
+                crawled.as_(who)
+                told = (await crawled.ask(way)).headers
+                policy = told["content-security-policy"]
+                assert "unsafe" not in policy, way.name
+                framed_by = policy.partition("frame-ancestors ")[2]
+                own = {"'none'", "https://app.crisp.chat"}
+                assert framed_by in (own if way.path.startswith("/plugin/") else {"'none'"}), (
+                    way.name
+                )
+                assert "x-frame-options" not in told, way.name
+                assert told["x-content-type-options"] == "nosniff", way.name
+                assert told["referrer-policy"] == "no-referrer", way.name
+                assert told["strict-transport-security"] == "max-age=31536000", way.name
 
 
 @pytest.mark.parametrize("role", Role)
