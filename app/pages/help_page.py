@@ -16,8 +16,10 @@ PLACES = (
     ("f", "/companies", "Companies (firms)"),
     ("v", "/conversations", "Conversations"),
     ("u", "/unmatched", "Unmatched"),
+    ("i", "/imports", "Imports"),
     ("s", "/syncs", "Syncs"),
     ("e", "/events", "Events"),
+    ("t", "/settings", "Settings"),
 )
 """After `g`: the same letters as in the navigation's data-key."""
 
