@@ -254,9 +254,10 @@ main.add_command(person)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(("csv", "jsonl", "parquet")),
+    type=click.Choice(("csv", "jsonl", "parquet", "import")),
     required=True,
-    help="parquet needs the extra of that name.",
+    help="parquet needs the extra of that name. import: the contacts of one website and their "
+    "companies, as the CSV file that makes the same ones again.",
 )
 @click.option("--out", metavar="FILE", help="Default: standard output.")
 @click.option("--notes", is_flag=True, help="Private notes of messages, too.")

@@ -10,6 +10,7 @@ from typing import Any
 from app.commands.database import with_database
 from app.db.session import Database
 from app.errors import Refused
+from app.imports.export import contact_lines, with_mark
 from app.published.export import Export, stream
 from app.published.parquet import require_pyarrow, write_parquet
 from app.settings import Settings
@@ -26,22 +27,32 @@ def export(noun: Any, form: Any, website: str | None, out: str | None, *, notes:
         if file is None:
             raise Refused("A Parquet file cannot be printed: name one with --out FILE.")
 
+    if form == "import" and noun != "contacts":
+        raise Refused("Only contacts are imported, with their companies: export contacts.")
+
     async def work(db: Database, _settings: Settings) -> None:
         wanted = Export(noun, await _websites(db, chosen), notes=notes)
+        parts = _to_import(db, wanted) if form == "import" else stream(db, wanted, form)
         if file is None:
-            await _print(stream(db, wanted, form))
+            await _print(parts)
             return
         part = file.with_name(f".{file.name}.part")
         try:
             if form == "parquet":
                 await write_parquet(db, wanted, part)
             else:
-                await _write(part, stream(db, wanted, form))
+                await _write(part, parts)
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
 
     with_database(work)
+
+
+def _to_import(db: Database, wanted: Export) -> AsyncIterator[bytes]:
+    if len(wanted.website_ids) != 1:
+        raise Refused("Such a file is of one website: name it with --website.")
+    return with_mark(contact_lines(db, wanted.website_ids[0]))
 
 
 def _writable(file: Path) -> Path:

@@ -54,6 +54,13 @@ async def contact_lines(db: Database, website_id: str) -> AsyncIterator[str]:
                 yield _line(_cells(row, email, company, keys))
 
 
+async def with_mark(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    """As bytes of a file; Excel takes one without this mark for one of its own code page."""
+    yield b"\xef\xbb\xbf"
+    async for line in lines:
+        yield line.encode()
+
+
 async def custom_keys(db: Database, website_id: str) -> list[str]:
     """Of all contacts, those that a file can name."""
     found: set[str] = set()

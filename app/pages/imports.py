@@ -17,7 +17,7 @@ from app.errors import NotFound, Refused
 from app.imports.columns import FIELDS, TYPES, ColumnMap
 from app.imports.diff import MODES
 from app.imports.downloads import SAMPLE, bad_rows_of
-from app.imports.export import contact_lines
+from app.imports.export import contact_lines, with_mark
 from app.imports.layout import ENCODINGS, SEPARATORS
 from app.imports.mappings import mapped_like, saved_mappings
 from app.imports.reader import read_head
@@ -73,7 +73,7 @@ async def export(request: Request) -> Response:
         website_id = page.website_id
     lines = contact_lines(database_of(request), website_id)
     headers = _as_file("contacts.csv")
-    return StreamingResponse(_with_mark(lines), media_type=_CSV, headers=headers)
+    return StreamingResponse(with_mark(lines), media_type=_CSV, headers=headers)
 
 
 @router.get("/imports/{import_id}")
@@ -165,14 +165,7 @@ async def bad_rows(request: Request, import_id: str) -> Response:
         row = await require(page, import_id)
     lines = bad_rows_of(database_of(request), uploads_of(request).folder, row)
     headers = _as_file("bad-rows.csv")
-    return StreamingResponse(_with_mark(lines), media_type=_CSV, headers=headers)
-
-
-async def _with_mark(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
-    # Excel takes a file without this mark for one of its own code page.
-    yield b"\xef\xbb\xbf"
-    async for line in lines:
-        yield line.encode()
+    return StreamingResponse(with_mark(lines), media_type=_CSV, headers=headers)
 
 
 def _as_file(name: str) -> dict[str, str]:

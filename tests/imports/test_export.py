@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest_asyncio
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from app.companies.tables import companies, contact_companies
-from app.contacts.tables import contacts
+from app.companies.tables import companies, company_aliases, contact_companies
+from app.contacts import lists
+from app.contacts.tables import contact_emails, contacts
 from app.imports.export import contact_lines
 from tests.imports.importing import Importing, importing
 from tests.ingesting import ms, person
@@ -58,3 +65,67 @@ async def test_a_round_trip(database_url: str, tmp_path: Path) -> None:
         changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
         assert [(a[2], b[2]) for a, b in changed] == [("+34 651 234 568", "+34651234568")]
         assert (await site.plan(await exported(site))).counts["unchanged"] == 3
+
+
+WORDS = st.sampled_from(
+    ["", "Ada", "=1+1", "'=x", "'tis", '"quoted"', "a, b", "x|y", "two\nlines", "0049", "Ünï"]
+)
+# One company under two names would leave under one.
+COMPANIES = st.sampled_from(
+    [("", ""), ("Acme", "acme.example"), ("=Beta", ""), ("Gamma, Inc", "www.gamma.example")]
+)
+ROWS = st.lists(
+    st.tuples(
+        WORDS,
+        st.sampled_from(["", "+34651234567", "00493012345"]),
+        COMPANIES,
+        st.sampled_from(["", "DE", "Spain"]),
+        st.lists(WORDS.filter(bool), max_size=3, unique=True),
+        st.sampled_from(["", "2020-08-14", "1694070416"]),
+        WORDS,
+        st.sampled_from(["", "5", "07", "yes", "2026-01-31", "1.50"]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+# SPEC I12, P5
+@settings(
+    max_examples=5,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(rows=ROWS)
+async def test_whatever_is_stored_comes_back_the_same(
+    site: Importing, rows: list[tuple[Any, ...]]
+) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    names = "name phone company_name company_url country segments created data.note data.code"
+    writer.writerow(["email", *names.split()])
+    for number, (name, phone, company, *others) in enumerate(rows):
+        row = (name, phone, *company, *others)
+        cells = [lists.joined(cell, "|,") if isinstance(cell, list) else cell for cell in row]
+        writer.writerow([f"P{number}@x.example", *cells])
+    await empty(site)
+    done = await site.run(text.getvalue())
+    assert done.counts["create"] == len(rows), await site.lines(done.id)
+    before, file = await seen(site), await exported(site)
+    assert (await site.plan(file)).counts["unchanged"] == len(rows)
+    await empty(site)
+    again = await site.run(file)
+    assert again.counts["created"] == len(rows), await site.lines(again.id)
+    assert await seen(site) == before
+    assert (await site.plan(file)).counts["unchanged"] == len(rows)
+
+
+async def empty(site: Importing) -> None:
+    for table in (contact_companies, company_aliases, companies, contact_emails, contacts):
+        await site.execute(delete(table))
+
+
+@pytest_asyncio.fixture
+async def site(database_url: str, tmp_path: Path) -> AsyncIterator[Importing]:
+    async with importing(database_url, tmp_path) as opened:
+        yield opened
