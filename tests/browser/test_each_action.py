@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Error as PlaywrightError
 from pydantic import SecretStr
 from sqlalchemy import select
 
@@ -166,7 +167,7 @@ async def _do(page: Page, site: Acting, deed: Deed) -> None:
     if deed.stranger:
         await page.context.clear_cookies()
     if deed.page:
-        await page.goto(site.url + site.named(deed.page))
+        await _open(page, site.url + site.named(deed.page))
     form = await _form(page, site.named(deed.form))
     await form.evaluate(
         "one => { for (let at = one; at; at = at.parentElement) if (at.matches('details')) at.open = true }"
@@ -180,6 +181,16 @@ async def _do(page: Page, site: Acting, deed: Deed) -> None:
     assert answer is not None
     assert answer.status < 400, (answer.status, await page.locator("main").inner_text())
     await expect(page.locator("body")).to_contain_text(re.compile(site.named(deed.seen), re.DOTALL))
+
+
+async def _open(page: Page, address: str) -> None:
+    try:
+        await page.goto(address)
+    except PlaywrightError as error:
+        if "ERR_ABORTED" not in error.message:
+            raise
+        # A page that shows progress went on by itself at that moment.
+        await page.goto(address)
 
 
 async def _form(page: Page, selector: str) -> Locator:
