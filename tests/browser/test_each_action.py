@@ -35,7 +35,8 @@ from tests.pages.test_every_route import an_app, ways
 from tests.pulling import Crispsync, sandbox_and_crispsync
 from workers.imports import ImportWork
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+# Counting lines would double the time of the app behind the browser; quicker tests reach the same lines.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.no_cover]
 
 PATIENCE = 10
 # What takes no form of a page.

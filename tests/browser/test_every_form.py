@@ -16,7 +16,8 @@ from playwright.async_api import Browser, Page
 from tests.browser.test_every_page import Site, listen, serving, strange_in
 from tests.pages.test_pages_hostile import PAYLOADS
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+# Counting lines would double the time of the app behind the browser; quicker tests reach the same lines.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.no_cover]
 
 # Short enough for a name, and found again.
 STORABLE = [one for one in PAYLOADS if "alert(1)" in one]

@@ -31,7 +31,8 @@ from tests.pages.full_world import put_all, put_world, views_of
 from tests.pages.rows import SITE
 from tests.pages.test_pages_hostile import PAYLOADS, acted_upon
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+# Counting lines would double the time of the app behind the browser; quicker tests reach the same lines.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.no_cover]
 
 FOLD_ALL, OPEN_ALL = (
     "() => { document.querySelectorAll('details').forEach(one => { "

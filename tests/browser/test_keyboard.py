@@ -10,7 +10,8 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.browser.conftest import Served
 from tests.browser.test_every_page import ALL_RULES, AXE, grave
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+# Counting lines would double the time of the app behind the browser; quicker tests reach the same lines.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.no_cover]
 
 FARTHEST = 120
 """Presses of Tab to anything on a page."""
