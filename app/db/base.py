@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,22 +171,7 @@ def new_id() -> str:
     Rows that are made together so lie together in every index; with ids by chance alone each
     changes another page of it.
     """
-    digits = f"{clock.now_ms():012x}7{_chance()}"
+    digits = f"{clock.now_ms():012x}7{os.urandom(10).hex()}"
     variant = "89ab"[int(digits[16], 16) & 3]
     parts = digits[:8], digits[8:12], digits[12:16], variant + digits[17:20], digits[20:32]
     return "-".join(parts)
-
-
-_chances: list[str] = []
-
-
-def _chance() -> str:
-    """20 digits by chance; the system is asked for those of many ids at once."""
-    with contextlib.suppress(IndexError):
-        return _chances.pop()
-    fresh = os.urandom(10 * 256).hex()
-    _chances.extend(fresh[start : start + 20] for start in range(20, len(fresh), 20))
-    return fresh[:20]
-
-
-os.register_at_fork(after_in_child=_chances.clear)
