@@ -145,7 +145,7 @@ def crawl(address: str, token: str, ids: dict[str, Any], session: requests.Sessi
 
 def _ends(operation: Any) -> bool:
     endings = ("/erase", "/disconnect", "/delete", "/{what}")
-    return operation.method.upper() == "DELETE" or operation.path.endswith(endings)
+    return operation.method.upper() == "DELETE" or str(operation.path).endswith(endings)
 
 
 def operations_of(document: Any) -> list[Any]:
