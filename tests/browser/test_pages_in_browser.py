@@ -11,7 +11,6 @@ from sqlalchemy import update
 from app.sync.tables import sync_runs
 from tests.browser.conftest import RUNNING, Served
 from tests.pages import rows
-from tests.pages.rows import NOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,7 +26,7 @@ async def test_progress_is_live(page: Page, served: Served) -> None:
     await expect(card).to_contain_text("25 of 40")
     focused = await page.evaluate("document.activeElement.textContent")
     assert "Pause" in focused  # who was about to press it still can
-    await _set(served, state="done", finished_at=NOW)
+    await _set(served, state="done", finished_at=rows.NOW)
     await expect(card.locator("header")).to_contain_text("done")
     await expect(card.locator("button")).to_have_count(0)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import httpx
+import pytest
 import pytest_asyncio
 from fastapi import FastAPI, Request
 
@@ -18,8 +19,14 @@ from app.pages.parts import SyncCalls, sync_calls
 from app.pages.routes import install
 from tests.fixtures.people import log_in_as
 from tests.fixtures.routes import share_routes
+from tests.pages import rows
 
 ORIGIN = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(autouse=True)
+def _begins_now() -> None:
+    rows.begin()
 
 
 @dataclass

@@ -24,7 +24,7 @@ from app.sync.tables import audit_findings
 from app.webhooks.tables import hook_refusals
 from app.websites.tables import missed_hooks, websites
 from tests.pages import rows
-from tests.pages.rows import NOW, SITE, Rows, ago, put, row_of
+from tests.pages.rows import SITE, Rows, ago, put, row_of
 
 FILE = "upload.csv"
 PLAIN = "Acme Ltd, of Winterthur"
@@ -136,7 +136,7 @@ def wide_ones(w: str) -> Rows:
                      avatar=w, segments=[w], owner_id="x", owner_name=w,
                      attributes={"job_title": w, f"data.{w}": w, w: {w: [w]}}),
         rows.address("wide", f"{'w' * 90}@{'v' * 60}.example", source=w),
-        rows.contact("hidden", name=w, hidden_at=NOW),
+        rows.contact("hidden", name=w, hidden_at=rows.NOW),
         rows.company("widest", name=long_name, domain=f"{'u' * 60}.example", attributes={w: w},
                      owner_id="x", owner_name=w),
         rows.member("wide", "widest", source=w),
@@ -155,8 +155,8 @@ def wide_ones(w: str) -> Rows:
         rows.inbox_event("wide", event="e" * 200, error=long_line),
         rows.hook_day("n" * 200),
         rows.hook_day(arrived=1234, dead=1, ignored=2, repeated_first=3),
-        row_of(hook_refusals, cause="signature", refused=3, last_at=NOW),
-        row_of(missed_hooks, website_id=SITE, day=NOW.date().isoformat(), kind="message",
+        row_of(hook_refusals, cause="signature", refused=3, last_at=rows.NOW),
+        row_of(missed_hooks, website_id=SITE, day=rows.NOW.date().isoformat(), kind="message",
                missed=2),
     ]  # fmt: skip
 
@@ -251,7 +251,7 @@ def of_the_team(w: str, of_each: int) -> Rows:
             row_of(alert_targets, id=f"target{n}", kind="email", address=w, created_by=w,
                    disabled=w),
             row_of(alerts, id=f"alert{n}", condition=f"run_failed/{n}", cause="run_failed",
-                   website_id=SITE, evidence=w, told_at=NOW),
+                   website_id=SITE, evidence=w, told_at=rows.NOW),
             row_of(alert_messages, id=f"told{n}", alert_id=f"alert{n}", target_id=f"target{n}",
                    payload={"text": w}, state="failed", error=w),
         ]  # fmt: skip

@@ -44,6 +44,12 @@ def an_id(*parts: object) -> str:
     return str(uuid5(NAMESPACE_URL, "/".join(str(part) for part in parts)))
 
 
+def begin() -> None:
+    """A test begins: what is said of minutes ago would be an hour ago at the end of a long suite."""
+    global NOW  # noqa: PLW0603 - the one moment of a test
+    NOW = datetime.now(UTC).replace(microsecond=0)
+
+
 def ago(**length: float) -> datetime:
     return NOW - timedelta(**length)
 

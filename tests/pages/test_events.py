@@ -20,7 +20,7 @@ from app.websites.tables import missed_hooks
 from tests.fixtures.people import log_in_as
 from tests.pages import rows
 from tests.pages.conftest import Stand, pages_app
-from tests.pages.rows import NOW, OTHER_SITE, put, row_of, small_world
+from tests.pages.rows import OTHER_SITE, put, row_of, small_world
 from tests.pages.test_pages_hostile import NONSENSE, PAYLOADS, acted_upon
 from tests.pages.test_pages_paging import ids_in, walk
 
@@ -62,7 +62,7 @@ async def test_the_address_is_the_public_one(db: Database) -> None:
 
 
 async def test_refusals_before_any_hook_are_told(db: Database, client: httpx.AsyncClient) -> None:
-    refusal = row_of(hook_refusals, cause="wrong signature", refused=7, last_at=NOW)
+    refusal = row_of(hook_refusals, cause="wrong signature", refused=7, last_at=rows.NOW)
     await put(db, [rows.website(), refusal])
     page = (await client.get("/events")).text
     assert "Deliveries were refused" in page
@@ -70,16 +70,18 @@ async def test_refusals_before_any_hook_are_told(db: Database, client: httpx.Asy
 
 
 async def test_health_per_event_name(db: Database, client: httpx.AsyncClient) -> None:
-    yesterday = (NOW - timedelta(days=1)).date().isoformat()
+    yesterday = (rows.NOW - timedelta(days=1)).date().isoformat()
     await put(
         db,
         [
             *small_world(),
-            rows.hook_day(arrived=1200, ignored=3, dead=2, repeated_first=4, last_received_at=NOW),
+            rows.hook_day(
+                arrived=1200, ignored=3, dead=2, repeated_first=4, last_received_at=rows.NOW
+            ),
             rows.hook_day(day=yesterday, arrived=34),
             rows.hook_day("people:bind:session", arrived=5, delays={}),
             rows.hook_day("session:removed", site=OTHER_SITE),
-            row_of(hook_refusals, cause="too large", refused=2, last_at=NOW),
+            row_of(hook_refusals, cause="too large", refused=2, last_at=rows.NOW),
             row_of(missed_hooks, website_id=rows.SITE, day=yesterday, kind="message", missed=6),
         ],
     )
@@ -117,7 +119,7 @@ async def test_filters_stand_in_the_address(db: Database, client: httpx.AsyncCli
             rows.inbox_event(4, state="new"), rows.inbox_event(5, state="parked", site=None),
         ],
     )  # fmt: skip
-    day = (NOW - timedelta(days=3)).date().isoformat()
+    day = (rows.NOW - timedelta(days=3)).date().isoformat()
     for query, keys in (
         ("", {1, 2}), ("state=done", {3}), ("state=new", {4}), ("state=parked", {5}),
         ("state=all", {1, 2, 3, 4, 5}), ("event=people:bind:session", {2}),
@@ -229,8 +231,8 @@ async def test_replay_all_of_a_filter(db: Database, client: httpx.AsyncClient) -
     assert await states(db) == {
         event_id(1): "new", event_id(2): "dead", event_id(3): "dead", event_id(4): "done"
     }  # fmt: skip
-    today = NOW.date().isoformat()
-    data = {"state": "all", "from": (NOW - timedelta(days=1)).date().isoformat(), "to": today}
+    today = rows.NOW.date().isoformat()
+    data = {"state": "all", "from": (rows.NOW - timedelta(days=1)).date().isoformat(), "to": today}
     await client.post("/events/replay", data=data, headers=OURS)
     assert set((await states(db)).values()) == {"new", "dead"}
 
@@ -275,7 +277,7 @@ async def test_case_068_payloads_in_hooks_stay_text(
         [*small_world(), rows.hook_day(bad),
          *(rows.inbox_event(n, event=bad, error=bad, site=None, body=body)
            for n, body in enumerate(bodies)),
-         row_of(hook_refusals, cause=bad, refused=1, last_at=NOW)],
+         row_of(hook_refusals, cause=bad, refused=1, last_at=rows.NOW)],
     )  # fmt: skip
     for path in (
         "/events",

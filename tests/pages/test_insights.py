@@ -25,7 +25,7 @@ from tests.fixtures.people import log_in_as
 from tests.pages import rows
 from tests.pages.conftest import ORIGIN, Stand, pages_app
 from tests.pages.full_world import put_all
-from tests.pages.rows import NOW, SITE, put, row_of
+from tests.pages.rows import SITE, put, row_of
 from tests.pages.test_pages_paging import counted
 
 pytestmark = pytest.mark.asyncio
@@ -172,7 +172,7 @@ def asked_of_the_api(path: str) -> dict[str, str]:
     from app.pages.insight_period import read_asked
 
     params = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
-    moments = Moments(zone_named("Europe/Berlin"), NOW)
+    moments = Moments(zone_named("Europe/Berlin"), rows.NOW)
     period = read_asked(params, moments).period(moments)
     found = {"since": period.since.isoformat(), "until": period.until.isoformat()}
     return found | ({"as_of": period.as_of.isoformat()} if period.as_of else {})
@@ -185,7 +185,7 @@ def shown(span: dict[str, int] | None) -> str:
 
 
 def day(**back: float) -> str:
-    return (NOW - timedelta(**back)).date().isoformat()
+    return (rows.NOW - timedelta(**back)).date().isoformat()
 
 
 PERIODS = ("", f"since={day(days=40)}", f"since={day(days=13)}&until={day(days=2)}",
