@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.groups import landed
 from app.companies.tables import contact_companies
 from app.db.base import StoredRow, new_id
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 
 
@@ -58,11 +59,13 @@ async def _crisp_links(
     """By the contact that each link belongs to by itself, merged or not."""
     c = contact_companies.c
     merged = [m.contact_id for m in memberships if m.lands_on is not None]
-    theirs = and_(c.own_contact_id.is_(None), c.contact_id.in_([m.contact_id for m in memberships]))
+    theirs = and_(
+        c.own_contact_id.is_(None), is_one_of(c.contact_id, [m.contact_id for m in memberships])
+    )
     rows = await connection.execute(
         select(contact_companies).where(
             c.website_id == website_id,
-            or_(theirs, c.own_contact_id.in_(merged)) if merged else theirs,
+            or_(theirs, is_one_of(c.own_contact_id, merged)) if merged else theirs,
             c.source == "crisp",
         )
     )

@@ -23,6 +23,7 @@ from app.companies.tables import companies, company_aliases
 from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
 from app.db.lookup import find_rows
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 from app.records import CompanyRef, fold_for_search, normal_company_name
 from app.sources import is_by_hand, without
@@ -141,7 +142,7 @@ async def _known(
                     others.c.website_id == website_id, others.c.merged_into == companies.c.id
                 ),
             ).label("decided"),
-        ).where(companies.c.website_id == website_id, companies.c.id.in_(sorted(ids)))
+        ).where(companies.c.website_id == website_id, is_one_of(companies.c.id, ids))
     )
     return {row.id: row for row in rows}
 

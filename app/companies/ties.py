@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import domain_ties
 from app.db.base import StoredRow
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, upsert
 
 _KEY = ("website_id", "domain")
@@ -21,7 +22,7 @@ async def find_ties(
     """Those that there are, by domain; without a company: ignored."""
     rows = await connection.execute(
         select(domain_ties).where(
-            domain_ties.c.website_id == website_id, domain_ties.c.domain.in_(sorted(domains))
+            domain_ties.c.website_id == website_id, is_one_of(domain_ties.c.domain, domains)
         )
     )
     return {row.domain: row for row in rows}
@@ -37,6 +38,6 @@ async def drop_ties(connection: AsyncConnection, website_id: str, domains: Colle
     """As `keep_ties`."""
     await connection.execute(
         delete(domain_ties).where(
-            domain_ties.c.website_id == website_id, domain_ties.c.domain.in_(sorted(domains))
+            domain_ties.c.website_id == website_id, is_one_of(domain_ties.c.domain, domains)
         )
     )

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.contacts.tables import contact_emails, contacts
 from app.db.base import StoredRow
 from app.db.changes import note_changes
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 from app.records import normal_address
 from app.sources import WITHOUT_CRISPS_ADDRESS
@@ -35,7 +36,7 @@ async def keep_addresses(
     found = await connection.execute(
         select(*(contact_emails.c[name] for name in (*_KEY, "is_primary", "source"))).where(
             contact_emails.c.website_id == website_id,
-            contact_emails.c.contact_id.in_(list(wanted)),
+            is_one_of(contact_emails.c.contact_id, wanted),
         )
     )
     known = found.all()
@@ -117,13 +118,17 @@ async def copy_addresses(
             loser,
             and_(loser.c.website_id == e.website_id, loser.c.id == e.contact_id),
         )
-        .where(loser.c.website_id == website_id, loser.c.merged_into.in_(ids), e.source != MERGED)
+        .where(
+            loser.c.website_id == website_id,
+            is_one_of(loser.c.merged_into, ids),
+            e.source != MERGED,
+        )
     )
     wanted = {(row.contact_id, row.email_norm) for row in theirs}
     known = await connection.execute(
         select(e.contact_id, e.email_norm, e.source).where(
             e.website_id == website_id,
-            e.contact_id.in_(ids),
+            is_one_of(e.contact_id, ids),
             true() if wanted else e.source == MERGED,
         )
     )
@@ -152,7 +157,7 @@ async def drop_addresses(
             delete(contact_emails).where(
                 contact_emails.c.website_id == website_id,
                 contact_emails.c.contact_id == contact_id,
-                contact_emails.c.email_norm.in_(sorted(norms)),
+                is_one_of(contact_emails.c.email_norm, norms),
             )
         )
     note_changes(connection, "contact", website_id, [contact_id])

@@ -12,6 +12,7 @@ from app.contacts.mapping import COLUMNS
 from app.contacts.merge import UNSEEN
 from app.contacts.tables import contacts
 from app.db.base import StoredRow, new_id
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 from app.records import is_removed
 
@@ -26,7 +27,7 @@ async def bury_contacts(
     """
     rows = await connection.execute(
         select(contacts).where(
-            contacts.c.website_id == website_id, contacts.c.crisp_people_id.in_(list(removed))
+            contacts.c.website_id == website_id, is_one_of(contacts.c.crisp_people_id, removed)
         )
     )
     known: dict[str, StoredRow] = {row.crisp_people_id: row for row in rows}

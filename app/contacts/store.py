@@ -16,6 +16,7 @@ from app.contacts.mapping import company_of, effective
 from app.contacts.merge import merge_contact, says_nothing_new
 from app.contacts.tables import contact_emails, contacts
 from app.db.base import StoredRow
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 from app.records import (
     CompanyRef,
@@ -103,7 +104,7 @@ async def _find_known(
     """The stored contacts by people id, including those that a new profile adopts (SPEC M4)."""
     rows = await connection.execute(
         select(contacts).where(
-            contacts.c.website_id == website_id, contacts.c.crisp_people_id.in_(list(told))
+            contacts.c.website_id == website_id, is_one_of(contacts.c.crisp_people_id, told)
         )
     )
     known: dict[str, StoredRow] = {row.crisp_people_id: row for row in rows}
@@ -132,7 +133,7 @@ async def _find_adoptable(
         .join_from(contact_emails, contacts, _same_contact())
         .where(
             contact_emails.c.website_id == website_id,
-            contact_emails.c.email_norm.in_(addresses),
+            is_one_of(contact_emails.c.email_norm, addresses),
             contact_emails.c.source != MERGED,
             contacts.c.crisp_people_id.is_(None),
             contacts.c.hidden_at.is_(None),

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
 from app.conversations.tables import conversations, messages
-from app.conversations.threads import is_one_of
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows
 from app.records import MESSAGE_SETTLE_MS, MessageRecord, conversation_id
 
@@ -108,7 +108,7 @@ async def _find_outgrown(
         return set()
     rows = await connection.execute(
         select(conversations.c.id, conversations.c.message_count).where(
-            conversations.c.website_id == website_id, is_one_of(conversations.c.id)
+            conversations.c.website_id == website_id, is_one_of(conversations.c.id, "conversations")
         ),
         {"conversations": sorted(shown)},
     )
@@ -125,7 +125,7 @@ def _edited_late() -> Select[Any]:
         .join(conversations, same)
         .where(
             conversations.c.website_id == bindparam("website"),
-            is_one_of(conversations.c.id),
+            is_one_of(conversations.c.id, "conversations"),
             conversations.c.crisp_updated_at > bindparam("settled"),
             messages.c.edited_at.is_not(None),
             messages.c.version_ms > bindparam("settled_ms"),
@@ -144,7 +144,7 @@ async def read_again(
     rows = await connection.execute(
         select(conversations.c.id, conversations.c.messages_version_ms).where(
             conversations.c.website_id == website_id,
-            conversations.c.id.in_(sorted({own_id for own_id, _ in sent})),
+            is_one_of(conversations.c.id, {own_id for own_id, _ in sent}),
             conversations.c.messages_version_ms.is_not(None),
         )
     )
@@ -163,12 +163,12 @@ async def read_again(
         )
     )
     known = {(row.conversation_id, row.fingerprint) for row in stored}
-    unshown = sorted({own_id for own_id, fingerprint in late if (own_id, fingerprint) not in known})
+    unshown = {own_id for own_id, fingerprint in late if (own_id, fingerprint) not in known}
     await connection.execute(
         update(conversations)
         .where(
             conversations.c.website_id == website_id,
-            conversations.c.id.in_(unshown),
+            is_one_of(conversations.c.id, unshown),
             conversations.c.deleted_at.is_(None),
         )
         .values(messages_version_ms=None, messages_due=True)

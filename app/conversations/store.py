@@ -13,6 +13,7 @@ from app.conversations.merge import COMPARED, merge_conversation
 from app.conversations.tables import conversations, operators
 from app.db.base import StoredRow
 from app.db.changes import note_changes
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 from app.records import ConversationRecord, OperatorRecord, conversation_id
 
@@ -88,7 +89,7 @@ async def find_known(
 ) -> dict[str, StoredRow]:
     rows = await connection.execute(
         select(conversations).where(
-            conversations.c.website_id == website_id, conversations.c.id.in_(ids)
+            conversations.c.website_id == website_id, is_one_of(conversations.c.id, ids)
         )
     )
     return {row.id: row for row in rows}
@@ -107,7 +108,7 @@ async def _operator_names(
         return {}
     found = await connection.execute(
         select(operators.c.user_id, operators.c.name).where(
-            operators.c.website_id == website_id, operators.c.user_id.in_(sorted(wanted))
+            operators.c.website_id == website_id, is_one_of(operators.c.user_id, wanted)
         )
     )
     return {row.user_id: row.name for row in found}

@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Update,
     bindparam,
     func,
@@ -24,6 +23,7 @@ from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.lookup import find_by_key, find_present
+from app.db.one_of import is_one_of
 from app.db.upsert import Merge, Row, newest_by_key, upsert
 from app.records import EditRecord, MessageRecord, conversation_id
 
@@ -205,33 +205,33 @@ async def _shown(
 async def _recounted(connection: AsyncConnection, website_id: str, rows: Sequence[Row]) -> set[str]:
     touched = sorted({row["conversation_id"] for row in rows})
     for start in range(0, len(touched), CHUNK):
-        await recount(connection, website_id, touched[start : start + CHUNK])
+        ids = touched[start : start + CHUNK]
+        await connection.execute(_recount(), {"website": website_id, "conversations": ids})
     return set(touched)
-
-
-async def recount(connection: AsyncConnection, website_id: str, ids: Sequence[str]) -> None:
-    """Bring each conversation's message count and last message time up to its rows."""
-    await connection.execute(_recount(), {"website": website_id, "conversations": ids})
 
 
 @cache
 def _recount() -> Update:
-    mine: tuple[Any, ...] = (
-        messages.c.website_id == conversations.c.website_id,
-        messages.c.conversation_id == conversations.c.id,
-        messages.c.deleted_at.is_(None),
+    """Each touched thread is read once: all have rows, if only marks of what was removed."""
+    live = messages.c.deleted_at.is_(None)
+    found = (
+        select(
+            messages.c.conversation_id,
+            func.count().filter(live).label("live"),
+            func.max(messages.c.sent_at).filter(live).label("newest"),
+        )
+        .where(
+            messages.c.website_id == bindparam("website"),
+            is_one_of(messages.c.conversation_id, "conversations"),
+        )
+        .group_by(messages.c.conversation_id)
+        .subquery("found")
     )
-    counted = select(func.count()).select_from(messages).where(*mine)
-    newest = select(func.max(messages.c.sent_at)).where(*mine)
     return (
         update(conversations)
-        .where(conversations.c.website_id == bindparam("website"), is_one_of(conversations.c.id))
-        .values(
-            message_count=counted.correlate(conversations).scalar_subquery(),
-            last_message_at=newest.correlate(conversations).scalar_subquery(),
+        .where(
+            conversations.c.website_id == bindparam("website"),
+            conversations.c.id == found.c.conversation_id,
         )
+        .values(message_count=found.c.live, last_message_at=found.c.newest)
     )
-
-
-def is_one_of(column: ColumnElement[Any]) -> ColumnElement[bool]:
-    return column.in_(bindparam("conversations", expanding=True))

@@ -13,6 +13,7 @@ from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import StoredRow
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, db_now_ms, update_rows
 
 COALESCE_MS = 5_000
@@ -61,7 +62,7 @@ async def _find(
             db_now_ms(connection).label("now_ms"),
         ).where(
             table.c.website_id == website_id,
-            table.c[external_id].in_(ids),
+            is_one_of(table.c[external_id], ids),
             table.c.deleted_at.is_(None),
         )
     )

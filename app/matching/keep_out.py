@@ -27,6 +27,7 @@ from app.contacts.erased import (
 from app.contacts.tables import contacts
 from app.conversations.removals import delete_conversations
 from app.conversations.tables import conversations
+from app.db.one_of import is_one_of
 from app.errors import Refused
 from app.records import (
     Batch,
@@ -116,7 +117,7 @@ async def _known_people(
     rows = await connection.execute(
         select(contacts.c.crisp_people_id).where(
             contacts.c.website_id == website_id,
-            contacts.c.crisp_people_id.in_(sorted(people_ids)),
+            is_one_of(contacts.c.crisp_people_id, people_ids),
             contacts.c.deleted_at.is_(None),
             contacts.c.crisp_raw.is_not(None),
         )
@@ -131,7 +132,7 @@ async def _owned(
     rows = await connection.execute(
         select(conversations.c.session_id).where(
             conversations.c.website_id == website_id,
-            conversations.c.session_id.in_(sorted(session_ids)),
+            is_one_of(conversations.c.session_id, session_ids),
             conversations.c.contact_id.is_not(None),
         )
     )
@@ -153,7 +154,7 @@ async def _learn(connection: AsyncConnection, hasher: Hasher, out: Out) -> None:
     rows = await connection.execute(
         select(contacts.c.id).where(
             contacts.c.website_id == hasher.website_id,
-            contacts.c.crisp_people_id.in_(sorted(people)),
+            is_one_of(contacts.c.crisp_people_id, people),
         )
     )
     await delete_contacts(connection, hasher.website_id, [row.id for row in rows])

@@ -25,13 +25,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.companies.tables import companies, contact_companies, domain_ties
 from app.conversations.tables import conversation_companies, conversations
 from app.db.base import UtcDateTime
+from app.db.one_of import is_one_of
 from app.matching.rules import matches
 
 WEBSITE: ColumnElement[str] = bindparam("website")
 
 
 def _scope(*, whole: bool) -> ColumnElement[bool]:
-    return true() if whole else conversations.c.id.in_(bindparam("ids", expanding=True))
+    return true() if whole else is_one_of(conversations.c.id, "ids")
 
 
 @cache

@@ -18,6 +18,7 @@ from app.conversations.progress import write_progress
 from app.conversations.tables import conversations
 from app.crisp.errors import Circular, Gone, Permanent
 from app.db.base import AnySelect, StoredRow
+from app.db.one_of import is_one_of
 from app.ingest import remove_conversations, remove_messages
 from app.records import Batch, Rejected, conversation_id
 from app.sync.audit_sample import choose
@@ -119,7 +120,9 @@ async def _never_read(pull: Pull, ids: Sequence[str]) -> list[str]:
     async with pull.db.read() as connection:
         rows = await connection.execute(
             select(c.id).where(
-                c.website_id == pull.website_id, c.id.in_(ids), c.messages_version_ms.is_(None)
+                c.website_id == pull.website_id,
+                is_one_of(c.id, ids),
+                c.messages_version_ms.is_(None),
             )
         )
         return [str(row.id) for row in rows]
@@ -149,7 +152,7 @@ async def _next_by_id(pull: Pull, after: str) -> Sequence[StoredRow]:
 
 
 async def _these(pull: Pull, ids: Sequence[str]) -> Sequence[StoredRow]:
-    query = _whole(pull.website_id).where(conversations.c.id.in_(ids))
+    query = _whole(pull.website_id).where(is_one_of(conversations.c.id, ids))
     async with pull.db.read() as connection:
         return (await connection.execute(query)).all()
 
@@ -262,6 +265,6 @@ async def _mark_verified(connection: AsyncConnection, pull: Pull, ids: Sequence[
     c = conversations.c
     await connection.execute(
         update(conversations)
-        .where(c.website_id == pull.website_id, c.id.in_(ids))
+        .where(c.website_id == pull.website_id, is_one_of(c.id, ids))
         .values(verified_ms=pull.client.clock.now_ms())
     )

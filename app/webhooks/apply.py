@@ -14,7 +14,7 @@ from functools import partial
 from typing import Literal
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -23,9 +23,9 @@ from app.conversations.progress import read_again
 from app.conversations.refresh import look_at_conversations, look_at_incomplete
 from app.crisp.hook_events import INSTALLATION, Unusable
 from app.db.base import StoredRow
+from app.db.one_of import is_one_of
 from app.db.session import Database
 from app.db.sqlstate import is_bad_value
-from app.db.upsert import update_rows
 from app.ingest import (
     BAD_VALUES,
     ingest,
@@ -138,6 +138,9 @@ async def _apply(
     return len(rows)
 
 
+_READ = ("id", "website_id", "event", "received_at", "body", "emitted_ms", "first_attempt")
+
+
 async def _oldest(
     connection: AsyncConnection, website_id: str | None, most: int
 ) -> Sequence[StoredRow]:
@@ -153,8 +156,8 @@ async def _oldest(
         .limit(most)
     )
     rows = await connection.execute(
-        select(inbox_events)
-        .where(inbox_events.c.id.in_(_as_many_as_fit(sizes)))
+        select(*(inbox_events.c[name] for name in _READ))
+        .where(is_one_of(inbox_events.c.id, _as_many_as_fit(sizes)))
         .order_by(inbox_events.c.received_at, inbox_events.c.id)
     )
     return rows.all()
@@ -257,17 +260,20 @@ async def _take_one(
 
 async def _mark(connection: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
     moment = clock.now()
-    rows = [
-        {
-            "id": verdict.row.id,
-            "state": verdict.outcome,
-            "error": verdict.error,
-            "attempts": verdict.row.attempts + 1,
-            "done_at": moment if verdict.outcome != "parked" else None,
-        }
-        for verdict in sorted(verdicts, key=lambda v: str(v.row.id))
-    ]
-    await update_rows(connection, inbox_events, rows, key=("id",))
+    alike: dict[tuple[Outcome, str], list[str]] = {}
+    for verdict in verdicts:
+        alike.setdefault((verdict.outcome, verdict.error or ""), []).append(verdict.row.id)
+    for (outcome, error), ids in sorted(alike.items()):
+        await connection.execute(
+            update(inbox_events)
+            .where(is_one_of(inbox_events.c.id, ids))
+            .values(
+                state=outcome,
+                error=error or None,
+                attempts=inbox_events.c.attempts + 1,
+                done_at=None if outcome == "parked" else moment,
+            )
+        )
     await count_hooks(connection, [_counted(v, moment) for v in verdicts if v.outcome != "parked"])
 
 

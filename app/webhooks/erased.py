@@ -20,6 +20,7 @@ from app.contacts.erased import (
 )
 from app.crisp.payloads import Unreadable, parse
 from app.db.base import StoredRow
+from app.db.one_of import is_one_of
 from app.db.session import Database
 from app.db.upsert import lock_key
 from app.webhooks.tables import inbox_events
@@ -79,7 +80,7 @@ async def _forget(connection: AsyncConnection, hasher: Hasher, rows: Sequence[St
     if ids:
         await connection.execute(
             update(inbox_events)
-            .where(_e.id.in_(ids))
+            .where(is_one_of(_e.id, ids))
             .values(
                 body=None,
                 error=NOT_KEPT,
