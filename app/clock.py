@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Crisp opened in 2015; imported history may be older. What lies outside is a wrong unit or a typing error.
 EARLIEST_MS = 631_152_000_000  # 1990-01-01
 LATEST_MS = 4_102_444_800_000  # 2100-01-01
+# `int | float` makes another object at every call.
+_NUMBER = (int, float)
 
 
 def now() -> datetime:
@@ -21,13 +24,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def is_ms(value: object) -> TypeGuard[float]:
+    """Whether it is a time between 1990 and 2100 as epoch ms."""
+    if not isinstance(value, _NUMBER) or isinstance(value, bool):
+        return False
+    return EARLIEST_MS <= value < LATEST_MS  # also false for NaN
+
+
 def from_ms(value: object) -> datetime | None:
     """Epoch ms to UTC; None for anything that is no time between 1990 and 2100."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not EARLIEST_MS <= value < LATEST_MS:  # also false for NaN
-        return None
-    return EPOCH + timedelta(milliseconds=int(value))
+    return EPOCH + timedelta(milliseconds=int(value)) if is_ms(value) else None
 
 
 def to_ms(moment: datetime) -> int:

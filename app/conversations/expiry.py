@@ -34,8 +34,10 @@ def dropped(row: Row, texts_since: datetime | None) -> Row:
 
 def without_excerpt(record: ConversationRecord, texts_since: datetime | None) -> ConversationRecord:
     """Without the words of its last message, when nothing happened since."""
+    if texts_since is None:
+        return record
     moment = clock.from_ms(record.version.crisp_ms)
-    if texts_since is None or moment is None or moment >= texts_since:
+    if moment is None or moment >= texts_since:
         return record
     if "last_message" not in record.fields and "last_message" not in record.raw:
         return record

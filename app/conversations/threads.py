@@ -64,7 +64,8 @@ async def write_messages(
     if not records:
         return set()
     rows = newest_by_key((_row(website_id, record) for record in records), _KEY)
-    rows = [{**row, **dropped(row, texts_since)} for row in rows]
+    if texts_since is not None:
+        rows = [{**row, **dropped(row, texts_since)} for row in rows]
     return await _written(connection, website_id, rows, _WHOLE)
 
 

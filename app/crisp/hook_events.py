@@ -7,8 +7,8 @@ does, makes its record due for a GET.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from app.crisp import translate
@@ -27,15 +27,15 @@ class Unusable(Exception):  # its text goes to the list of dead letters
 class Told:
     """What one hook says. `look_at_*`: ids of records that a GET has to complete."""
 
-    contacts: list[ContactRecord] = field(default_factory=list)
-    conversations: list[ConversationRecord] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    edits: list[EditRecord] = field(default_factory=list)
-    removed_messages: list[tuple[str, int]] = field(default_factory=list)
-    removed_conversations: list[str] = field(default_factory=list)
-    removed_contacts: list[str] = field(default_factory=list)
-    look_at_contacts: list[str] = field(default_factory=list)
-    look_at_conversations: list[str] = field(default_factory=list)
+    contacts: Sequence[ContactRecord] = ()
+    conversations: Sequence[ConversationRecord] = ()
+    messages: Sequence[Message] = ()
+    edits: Sequence[EditRecord] = ()
+    removed_messages: Sequence[tuple[str, int]] = ()
+    removed_conversations: Sequence[str] = ()
+    removed_contacts: Sequence[str] = ()
+    look_at_contacts: Sequence[str] = ()
+    look_at_conversations: Sequence[str] = ()
     installed: bool | None = None
 
 
@@ -267,9 +267,8 @@ TELLERS: Mapping[str, Teller] = {
 
 def ids_in(data: Data) -> Told:
     """Only which records a hook is about: of a very old one nothing else is believed (case 15)."""
-    told = Told()
-    if translate.is_id(data.get("session_id")):
-        told.look_at_conversations.append(data["session_id"])
-    if translate.is_id(data.get("people_id")):
-        told.look_at_contacts.append(data["people_id"])
-    return told
+    session_id, people_id = data.get("session_id"), data.get("people_id")
+    return Told(
+        look_at_conversations=[session_id] if translate.is_id(session_id) else (),
+        look_at_contacts=[people_id] if translate.is_id(people_id) else (),
+    )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeGuard
 
-from app.clock import from_ms
+from app.clock import from_ms, is_ms
 from app.crisp.content import body_of, direction_of
 from app.records import (
     ContactRecord,
@@ -224,12 +224,12 @@ def _assigned(value: Any) -> str | None:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _at(value: Any, path: str) -> Any:
     for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
+        if not isinstance(value, dict) or key not in value:
             return _MISSING
         value = value[key]
     return value
@@ -245,9 +245,9 @@ def _text_at(value: Mapping[str, Any], path: str) -> Any:
 
 def short(value: Any) -> str | None:
     """At most 500 characters, since some are in an index (FAILURES case 58); the raw JSON has all."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str):
         return None
-    return value.strip()[:_MAX_SHORT]
+    return value.strip()[:_MAX_SHORT] or None
 
 
 def texts(value: Any) -> list[str] | None:
@@ -268,7 +268,7 @@ def fingerprint(value: Any) -> int | None:
 
 def ms(value: Any) -> int:
     """A version; what is no time counts as the oldest (FAILURES case 61)."""
-    return int(value) if from_ms(value) is not None else 0
+    return int(value) if is_ms(value) else 0
 
 
 def _shown(value: Any) -> str:

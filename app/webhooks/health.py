@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import TextClause, text
@@ -74,11 +74,11 @@ async def count_hooks(connection: AsyncConnection, counted: Sequence[Counted]) -
 
 def _rows(counted: Sequence[Counted]) -> list[dict[str, Any]]:
     """One row for each website, event and day, in key order (FAILURES case 75)."""
-    days: dict[tuple[str, str, str], _Day] = {}
-    delays: dict[tuple[str, str, str], dict[int, int]] = {}
+    days: dict[tuple[str, str, date], _Day] = {}
+    delays: dict[tuple[str, str, date], dict[int, int]] = {}
     for one in counted:
         received = one.received_at.astimezone(UTC)
-        key = (one.website_id, one.event, received.date().isoformat())
+        key = (one.website_id, one.event, received.date())
         day = days.get(key)
         if day is None:
             day, delays[key] = days.setdefault(key, _Day(received)), {}
@@ -87,7 +87,7 @@ def _rows(counted: Sequence[Counted]) -> list[dict[str, Any]]:
         {
             "website_id": key[0],
             "event": key[1],
-            "day": key[2],
+            "day": key[2].isoformat(),
             "arrived": day.arrived,
             "ignored": day.ignored,
             "dead": day.dead,
