@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import idna
 
@@ -29,8 +29,7 @@ _MAX_NAME = 200
 _SCHEME_OR_WWW = re.compile(r"^(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """How new a piece of news is: Crisp's time first, then when it was observed; both epoch ms.
 
     `direct` tells a GET of the record itself from a list page or hook: only it may revive

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from app.clock import from_ms
+from app.clock import from_ms, is_ms
 from app.db.base import StoredRow
 from app.db.upsert import Row
 from app.records import (
@@ -61,6 +62,7 @@ def merge_conversation(
     merged: Row = blank(website_id, own_id, news[0].session_id) if row is None else _taken(row)
     for record in news:
         _take(merged, registers, record)
+    merged["crisp_updated_at"] = _updated_at(merged["crisp_updated_at"], news)
     fields = {name: registers.values.get(name, empty) for name, empty in EMPTY.items()}
     told = {n: v for n, v in registers.values.items() if n.startswith(_METADATA)}
     removed = is_removed(merged["removed_observed_ms"], merged["direct_ms"])
@@ -125,16 +127,14 @@ def _take(merged: Row, registers: Registers, record: ConversationRecord) -> None
     """One piece of news: its fields, and what a whole record says of the row."""
     version = record.version
     told = {name: value for name, value in record.fields.items() if name in EMPTY}
-    told |= {f"{_METADATA}{name}": value for name, value in record.metadata.items()}
+    if record.metadata:
+        told |= {f"{_METADATA}{name}": value for name, value in record.metadata.items()}
     # As new as what is stored, but of a later time of its own: which came first must not decide.
     newest = record.whole and (version.rank, version.crisp_ms) > (
         registers.rank,
         merged["version_ms"],
     )
     registers.tell(told, version.rank, whole=record.whole)
-    moment = record.fields.get("crisp_updated_at") or from_ms(version.crisp_ms)
-    if moment is not None:
-        merged["crisp_updated_at"] = max(merged["crisp_updated_at"] or moment, moment)
     if not record.whole:
         return
     merged["seen_ms"] = max(merged["seen_ms"], version.observed_ms)
@@ -146,6 +146,18 @@ def _take(merged: Row, registers: Registers, record: ConversationRecord) -> None
         merged["observed_ms"] = version.observed_ms
         if record.last_fingerprint is not None:
             merged["last_fingerprint"] = record.last_fingerprint
+
+
+def _updated_at(stored: datetime | None, news: Sequence[ConversationRecord]) -> datetime | None:
+    """The latest of what is stored and told; who tells no time of the change means its own."""
+    told = [record.fields.get("crisp_updated_at") for record in news]
+    own = [
+        record.version.crisp_ms
+        for record, moment in zip(news, told, strict=True)
+        if moment is None and is_ms(record.version.crisp_ms)
+    ]
+    moments = (stored, *told, from_ms(max(own)) if own else None)
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def overlay(old: Fields, new: Fields) -> Fields:

@@ -57,9 +57,10 @@ async def lock_key(connection: AsyncConnection, key: str) -> None:
 
 def newest_by_key(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:
     """Each key once, the newest version of it, in key order."""
-    best: dict[tuple[Any, ...], Row] = {}
+    best: dict[Any, Row] = {}
+    identity_of = itemgetter(*key)
     for row in rows:
-        identity = tuple(row[name] for name in key)
+        identity = identity_of(row)
         other = best.get(identity)
         if other is None or _newness(row) >= _newness(other):
             best[identity] = row

@@ -6,15 +6,17 @@ so that a busy one starves nobody (FAILURES case 24).
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Literal
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -35,9 +37,10 @@ from app.ingest import (
 )
 from app.records import Batch
 from app.webhooks.erased import forget_bodies
-from app.webhooks.fold import News, fold, interpret
+from app.webhooks.fold import News, fold
 from app.webhooks.health import Counted, count_hooks
-from app.webhooks.tables import IS_NEW, inbox_events
+from app.webhooks.tables import inbox_events
+from app.webhooks.waiting import Ahead, Waiting, find_waiting, read_ahead, read_oldest
 from app.websites.installation import note_installation
 from app.websites.rules import WebsiteRules, find_rules, lock_website
 
@@ -47,8 +50,6 @@ FIRST, FEWEST, MOST = 1_000, 500, 4_000
 """Hooks in one batch. A conversation costs twice what a hook costs, however many of its hooks are in it."""
 LONG, SHORT = 1.5, 0.75
 """Seconds of one batch: on SQLite intake waits so long, and has to answer within two seconds."""
-BATCH_BYTES = 8_000_000
-"""A thousand bodies of the largest size would be a gigabyte at once; usual ones take 1.5 KB."""
 Outcome = Literal["done", "ignored", "dead", "parked"]
 
 
@@ -66,18 +67,40 @@ async def apply_waiting(db: Database, stop: Callable[[], bool] = lambda: False) 
 
     Batches are as large as this machine applies quickly.
     """
-    applied, size = 0, FIRST
+    applied, size, full = 0, FIRST, False
+    ahead: Ahead = {}
     while not stop():
         async with db.read() as connection:
             waiting = await find_waiting(connection)
         if not waiting:
             break
-        for website_id in waiting:
+        for website_id, following in zip(waiting, [*waiting[1:], waiting[0]], strict=True):
             began = time.monotonic()
-            count = await apply_batch(db, website_id, size)
+            skip = size if website_id == following else 0
+            async with _reading_ahead(db, full, following, size, skip) as reading:
+                count = await apply_batch(db, website_id, size, ahead)
+                ahead = await reading if reading else {}
+            full = count == size
             size = next_size(size, count, time.monotonic() - began)
             applied += count
     return applied
+
+
+@asynccontextmanager
+async def _reading_ahead(
+    db: Database, wanted: bool, website_id: str | None, most: int, skip: int
+) -> AsyncIterator[asyncio.Task[Ahead] | None]:
+    """While PostgreSQL writes, this process has nothing else to do. SQLite writes in this process."""
+    if not wanted or db.is_sqlite:
+        yield None
+        return
+    reading = asyncio.create_task(read_ahead(db, website_id, most, skip))
+    try:
+        yield reading
+    finally:
+        await asyncio.wait([reading])
+        if not reading.cancelled():
+            reading.exception()  # seen: when the batch failed, its error is the one to tell
 
 
 def next_size(size: int, applied: int, seconds: float) -> int:
@@ -89,30 +112,14 @@ def next_size(size: int, applied: int, seconds: float) -> int:
     return size
 
 
-async def find_waiting(connection: AsyncConnection) -> list[str | None]:
-    """The websites of which hooks wait. One index lookup for each, however many hooks they have."""
-    found: list[str | None] = []
-    last = ""
-    while True:
-        next_id = await connection.scalar(
-            select(inbox_events.c.website_id)
-            .where(IS_NEW, inbox_events.c.website_id > last)
-            .order_by(inbox_events.c.website_id)
-            .limit(1)
-        )
-        if next_id is None:
-            break
-        found.append(next_id)
-        last = next_id
-    nobodys = select(inbox_events.c.id).where(IS_NEW, inbox_events.c.website_id.is_(None)).limit(1)
-    if await connection.scalar(nobodys) is not None:
-        found.append(None)
-    return found
+async def apply_batch(
+    db: Database, website_id: str | None, most: int = MOST, ahead: Ahead | None = None
+) -> int:
+    """The oldest hooks of one website, at most so many or BATCH_BYTES; how many.
 
-
-async def apply_batch(db: Database, website_id: str | None, most: int = MOST) -> int:
-    """The oldest hooks of one website, at most so many or BATCH_BYTES; how many."""
-    apply = partial(_apply, website_id=website_id, most=most)
+    `ahead`: what was read of them before.
+    """
+    apply = partial(_apply, website_id=website_id, most=most, ahead=ahead or {})
     try:
         return await db.transact(partial(apply, together=True))
     except BAD_VALUES as error:
@@ -122,67 +129,35 @@ async def apply_batch(db: Database, website_id: str | None, most: int = MOST) ->
 
 
 async def _apply(
-    connection: AsyncConnection, *, website_id: str | None, most: int, together: bool
+    connection: AsyncConnection,
+    *,
+    website_id: str | None,
+    most: int,
+    together: bool,
+    ahead: Ahead,
 ) -> int:
     await lock_website(connection, website_id or "")
-    rows = await _oldest(connection, website_id, most)
-    if not rows:
+    hooks = await read_oldest(connection, website_id, most, ahead)
+    if not hooks:
         return 0
     rules = await find_rules(connection, website_id) if website_id else None
     if together:
-        verdicts = await _take(connection, rules, website_id, rows)
+        verdicts = await _take(connection, rules, website_id, hooks)
     else:
-        verdicts = [await _take_one(connection, rules, website_id, row) for row in rows]
+        verdicts = [await _take_one(connection, rules, website_id, hook) for hook in hooks]
     await _mark(connection, verdicts)
-    await forget_bodies(connection, website_id, rows)
-    return len(rows)
-
-
-_READ = ("id", "website_id", "event", "received_at", "body", "emitted_ms", "first_attempt")
-
-
-async def _oldest(
-    connection: AsyncConnection, website_id: str | None, most: int
-) -> Sequence[StoredRow]:
-    whose = (
-        inbox_events.c.website_id == website_id
-        if website_id is not None
-        else inbox_events.c.website_id.is_(None)
-    )
-    sizes = await connection.execute(
-        select(inbox_events.c.id, func.length(inbox_events.c.body).label("bytes"))
-        .where(IS_NEW, whose)
-        .order_by(inbox_events.c.received_at, inbox_events.c.id)
-        .limit(most)
-    )
-    rows = await connection.execute(
-        select(*(inbox_events.c[name] for name in _READ))
-        .where(is_one_of(inbox_events.c.id, _as_many_as_fit(sizes)))
-        .order_by(inbox_events.c.received_at, inbox_events.c.id)
-    )
-    return rows.all()
-
-
-def _as_many_as_fit(sizes: Iterable[StoredRow]) -> list[str]:
-    """The ids of the first ones whose bodies take BATCH_BYTES together, and of one at least."""
-    chosen: list[str] = []
-    total = 0
-    for row in sizes:
-        total += row.bytes or 0
-        if chosen and total > BATCH_BYTES:
-            break
-        chosen.append(row.id)
-    return chosen
+    await forget_bodies(connection, website_id, [hook.row for hook in hooks])
+    return len(hooks)
 
 
 async def _take(
     connection: AsyncConnection,
     rules: WebsiteRules | None,
     website_id: str | None,
-    rows: Sequence[StoredRow],
+    hooks: Sequence[Waiting],
 ) -> list[Verdict]:
     news = News(Batch(website_id or ""))
-    verdicts = [_judge(rules, row, news) for row in rows]
+    verdicts = [_judge(rules, hook, news) for hook in hooks]
     if news.installed is not None and website_id is not None:
         await note_installation(connection, website_id, *news.installed)
     if rules is not None and rules.applies_hooks:
@@ -190,21 +165,20 @@ async def _take(
     return verdicts
 
 
-def _judge(rules: WebsiteRules | None, row: StoredRow, news: News) -> Verdict:
+def _judge(rules: WebsiteRules | None, hook: Waiting, news: News) -> Verdict:
     """Fold the hook into `news`, or say why not."""
+    row, meaning = hook
     if row.website_id is None:
         return Verdict(row, "dead", "It names no website.")
     if row.event != INSTALLATION and (rules is None or not rules.applies_hooks):
         status = "unknown" if rules is None else rules.status
         return Verdict(row, "parked", f"The website is {status}.")
-    try:
-        told = interpret(row)
-    except Unusable as error:
+    if isinstance(meaning, Unusable):
         log.warning("hook.dead", event_id=row.id, website_id=row.website_id)
-        return Verdict(row, "dead", f"It cannot be applied: {error}.")
-    if told is None:
+        return Verdict(row, "dead", f"It cannot be applied: {meaning}.")
+    if meaning is None:
         return Verdict(row, "ignored")
-    fold(news, *told)
+    fold(news, *meaning)
     return Verdict(row, "done")
 
 
@@ -244,18 +218,18 @@ async def _take_one(
     connection: AsyncConnection,
     rules: WebsiteRules | None,
     website_id: str | None,
-    row: StoredRow,
+    hook: Waiting,
 ) -> Verdict:
     """For a batch that the database refused: what can be applied is, the rest is a dead letter."""
     try:
         async with connection.begin_nested():
-            return (await _take(connection, rules, website_id, [row]))[0]
+            return (await _take(connection, rules, website_id, [hook]))[0]
     except BAD_VALUES as error:
         if not is_bad_value(error):
             raise
         # The driver's text may quote the value, so only the kind of error is told.
         kind = type(getattr(error, "orig", None) or error).__name__
-        return Verdict(row, "dead", f"The database refuses it ({kind}).")
+        return Verdict(hook.row, "dead", f"The database refuses it ({kind}).")
 
 
 async def _mark(connection: AsyncConnection, verdicts: Sequence[Verdict]) -> None:

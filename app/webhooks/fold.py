@@ -29,11 +29,12 @@ class News:
     installed: tuple[int, bool] | None = None
 
 
-def interpret(row: StoredRow) -> tuple[Told, int] | None:
-    """What the stored hook says and when it happened, or None when nobody wants to know it.
+Meaning = tuple[Told, int] | None
+"""What a hook says and when it happened, epoch ms; None when nobody wants to know it."""
 
-    Raises Unusable, with the reason, for what can never be applied.
-    """
+
+def interpret(row: StoredRow) -> Meaning:
+    """Raises Unusable, with the reason, for what can never be applied."""
     teller = TELLERS.get(row.event)
     if teller is None:
         return None

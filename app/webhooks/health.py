@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,8 +36,7 @@ DELAY_STEPS = _steps()
 """Upper bounds in whole ms, each at most a quarter above the one before; the last is over 14 days."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """One hook that was dealt with; `website_id` is "" for nobody's, times are UTC.
 
     `first_attempt` is the X-Delivery-Attempt-Count of the delivery that came first.

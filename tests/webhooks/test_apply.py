@@ -13,7 +13,7 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversations, messages
 from app.crisp.hook_events import TELLERS
 from app.records import conversation_id
-from app.webhooks import apply
+from app.webhooks import apply, waiting
 from app.webhooks.apply import apply_waiting
 from app.webhooks.parking import look_at_parked
 from app.webhooks.tables import inbox_events
@@ -403,7 +403,7 @@ def test_a_batch_is_as_large_as_the_machine_is_quick(
 async def test_case_055_large_bodies_are_applied_a_few_at_a_time(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "BATCH_BYTES", 1_000)
+    monkeypatch.setattr(waiting, "BATCH_BYTES", 1_000)
     async with connected(database_url) as site:
         await activate(site)
         small = [row_of(sent("s", n, at=n)) for n in range(1, 8)]
