@@ -61,25 +61,29 @@ class Outcome:
     messages: int = 0
     kept_out: int = 0
     """Records about people who were erased (SPEC P6)."""
-    kept_out_people: set[str] = field(default_factory=set)
-    """Their people ids, for counting and never to be stored."""
     rejected: list[Rejected] = field(default_factory=list)
 
 
-async def ingest(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
+async def ingest(
+    connection: AsyncConnection, rules: WebsiteRules, batch: Batch, *, sifted: bool = False
+) -> Outcome:
     """Write a batch, all of it: a record that the database refuses raises one of BAD_VALUES.
+
+    `sifted`: the caller has left out who was erased.
 
     One writer for each website at a time: batches are merged with what is stored, and two merges
     of the same row must not overlap.
     """
     await lock_website(connection, rules.id)
-    return await _write(connection, rules, batch)
+    return await _write(connection, rules, batch, sifted=sifted)
 
 
-async def ingest_singly(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
+async def ingest_singly(
+    connection: AsyncConnection, rules: WebsiteRules, batch: Batch, *, sifted: bool = False
+) -> Outcome:
     """For a batch that was refused: what can be kept is kept, the rest is reported (FAILURES case 53)."""
     await lock_website(connection, rules.id)
-    return await _write_one_by_one(connection, rules, batch)
+    return await _write_one_by_one(connection, rules, batch, sifted=sifted)
 
 
 @dataclass(slots=True)
@@ -200,8 +204,13 @@ async def remove_messages(
     await relink_companies(connection, rules.id, changed)
 
 
-async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch) -> Outcome:
-    batch, out = await keep_out(connection, batch)
+async def _write(
+    connection: AsyncConnection, rules: WebsiteRules, batch: Batch, *, sifted: bool
+) -> Outcome:
+    kept_out = 0
+    if not sifted:
+        batch, out = await keep_out(connection, batch)
+        kept_out = out.records
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
     since = rules.keeps_texts_since
@@ -212,8 +221,9 @@ async def _write(connection: AsyncConnection, rules: WebsiteRules, batch: Batch)
     touched = await _touched(connection, rules.id, changes)
     await relink(connection, rules.id, changed | touched)
     await relink_companies(connection, rules.id, answered - changed - touched)
-    await ensure_statistics(connection, *_PLANNED_BY)
-    return Outcome(len(changes.contact_ids), len(changed), len(kept), out.records, out.people)
+    if batch.contacts or batch.conversations:
+        await ensure_statistics(connection, *_PLANNED_BY)
+    return Outcome(len(changes.contact_ids), len(changed), len(kept), kept_out)
 
 
 def _wanted_messages(
@@ -251,13 +261,13 @@ async def _keep_companies(
 
 
 async def _write_one_by_one(
-    connection: AsyncConnection, rules: WebsiteRules, batch: Batch
+    connection: AsyncConnection, rules: WebsiteRules, batch: Batch, *, sifted: bool
 ) -> Outcome:
     outcome = Outcome()
     for single in _singles(batch):
         try:
             async with connection.begin_nested():
-                written = await _write(connection, rules, single)
+                written = await _write(connection, rules, single, sifted=sifted)
         except BAD_VALUES as error:
             if not is_bad_value(error):
                 raise
@@ -267,7 +277,6 @@ async def _write_one_by_one(
             outcome.conversations += written.conversations
             outcome.messages += written.messages
             outcome.kept_out += written.kept_out
-            outcome.kept_out_people |= written.kept_out_people
     return outcome
 
 

@@ -90,16 +90,26 @@ async def _demote(
 
 
 async def _forget_copies(connection: AsyncConnection, website_id: str, rows: Sequence[Row]) -> None:
-    for row in rows:
+    """Few addresses are copies, so these are found first."""
+    e = contact_emails.c
+    wanted = {(row["contact_id"], row["email_norm"]) for row in rows}
+    copies = await connection.execute(
+        select(e.contact_id, e.email_norm).where(
+            e.website_id == website_id,
+            e.source == MERGED,
+            is_one_of(e.contact_id, {contact_id for contact_id, _ in wanted}),
+        )
+    )
+    for contact_id, address in sorted(wanted & {(one, norm) for one, norm in copies}):
         await connection.execute(
             delete(contact_emails).where(
-                contact_emails.c.website_id == website_id,
-                contact_emails.c.contact_id == row["contact_id"],
-                contact_emails.c.email_norm == row["email_norm"],
-                contact_emails.c.source == MERGED,
+                e.website_id == website_id,
+                e.contact_id == contact_id,
+                e.email_norm == address,
+                e.source == MERGED,
             )
         )
-        note_changes(connection, "contact", website_id, [row["contact_id"]])
+        note_changes(connection, "contact", website_id, [contact_id])
 
 
 async def copy_addresses(

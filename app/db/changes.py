@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias, get_args
 
-from sqlalchemy import Column, Index, PrimaryKeyConstraint, Text, event, insert, text
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, Text, event, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -60,6 +60,8 @@ change_counters = website_table(
 )
 
 NOTES, _SAVED = "changes noted", "changes noted before savepoints"
+LOCKS = "locks held"
+"""Of the transaction that is open, by `lock_key`."""
 _ADVANCE = text(
     "INSERT INTO change_counters (website_id, last, dropped) VALUES (:website, :start + :n, :start)"
     " ON CONFLICT (website_id) DO UPDATE SET last = change_counters.last + :n RETURNING last"
@@ -68,6 +70,13 @@ _INSERT_SQLITE = (
     "INSERT INTO change_batches (website_id, number, kind, ids, changed_at)"
     " SELECT :website, :first + key, json_extract(value, '$[0]'), json_extract(value, '$[1]'), :at"
     " FROM json_each(:batches)"
+)
+
+_ADVANCE_AND_INSERT = text(
+    f"WITH told AS ({_ADVANCE})"  # noqa: S608  # made of the constant above
+    " INSERT INTO change_batches (website_id, number, kind, ids, changed_at)"
+    " SELECT :website, told.last - :n + batch.number, batch.value ->> 0, batch.value -> 1, :at"
+    " FROM told, jsonb_array_elements(CAST(:batches AS jsonb)) WITH ORDINALITY AS batch (value, number)"
 )
 
 Notes: TypeAlias = dict[tuple[str, ChangeKind], dict[Key, None]]
@@ -98,8 +107,8 @@ def watch_commits(engine: Engine) -> None:
 def _forget(connection: Connection) -> None:
     if connection.invalidated:  # the server went, and the notes with the connection
         return
-    connection.info.pop(NOTES, None)
-    connection.info.pop(_SAVED, None)
+    for name in (NOTES, _SAVED, LOCKS):
+        connection.info.pop(name, None)
 
 
 def _save(connection: Connection, _name: str | None) -> None:
@@ -132,19 +141,8 @@ def _write(connection: Connection) -> None:
             values |= {"first": told[0] - len(batches) + 1, "batches": dump_json(batches)}
             _at_once(connection, _INSERT_SQLITE, values | {"at": moment_text(clock.now())})
             continue
-        first = connection.execute(_ADVANCE, values).scalar_one() - len(batches) + 1
-        moment = clock.now()
-        rows = [
-            {
-                "website_id": website_id,
-                "number": number,
-                "kind": kind,
-                "ids": ids,
-                "changed_at": moment,
-            }
-            for number, (kind, ids) in enumerate(batches, first)
-        ]
-        connection.execute(insert(change_batches), rows)
+        values |= {"batches": dump_json(batches), "at": clock.now()}
+        connection.execute(_ADVANCE_AND_INSERT, values)
 
 
 def _at_once(connection: Connection, sql: str, values: dict[str, Any]) -> list[Any]:

@@ -35,7 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import Told, dump_json, sqlite_value
-from app.db.changes import note_changes
+from app.db.changes import LOCKS, note_changes
 
 Row = dict[str, Any]
 
@@ -48,11 +48,17 @@ def insert_for(connection: AsyncConnection, table: Table) -> sqlite.Insert:
 
 
 async def lock_key(connection: AsyncConnection, key: str) -> None:
-    """Hold `key` until the transaction ends. SQLite has one writer anyway."""
+    """Hold `key` until the transaction ends; once is enough. SQLite has one writer anyway."""
     if connection.dialect.name == "sqlite":
+        return
+    held = connection.info.setdefault(LOCKS, set())
+    if key in held:
         return
     number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), signed=True)
     await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+    # What is taken behind a savepoint is given back with it (postgresql.org, 13.3.5 Advisory Locks).
+    if not connection.in_nested_transaction():
+        held.add(key)
 
 
 def newest_by_key(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:

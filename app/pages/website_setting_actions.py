@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.contacts.remap_by_hand import save_mapping
+from app.crisp.errors import AuthRejected, Permanent
 from app.errors import CrispsyncError, NotFound, Refused
 from app.pages.access import CurrentActor, admin
 from app.pages.frame import Frame, database_of, visit
@@ -173,7 +174,10 @@ async def _checked(request: Request, values: dict[str, str]) -> dict[str, str]:
     if not {"identifier", "key"} <= values.keys():
         raise Refused("Identifier and key belong together: enter both. Nothing was changed.")
     settings, db = settings_of(request), database_of(request)
-    told = await check_credential(db, settings, values["identifier"], values["key"])
+    try:
+        told = await check_credential(db, settings, values["identifier"], values["key"])
+    except (AuthRejected, Permanent) as error:  # Crisp is well; what was typed is wrong
+        raise Refused(error.message) from error
     if told and values.get("plugin_id", told) != told:
         raise Refused(f"Crisp says this credential is of plugin {told}. Nothing was changed.")
     return {"plugin_id": told} if told else {}

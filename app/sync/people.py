@@ -232,8 +232,7 @@ async def _is_short(pull: Pull, state: Mapping[str, Any]) -> bool:
     """
     if state["total"] is None:
         return False
-    met = await _count_met(pull, state["began_ms"]) + len(pull.kept_out_people)
-    return met < int(state["total"])
+    return await _count_met(pull, state["began_ms"]) < int(state["total"])
 
 
 def _read_to(pull: Pull, to_ms: int, *, reread: bool) -> Any:

@@ -29,7 +29,6 @@ from app.websites.rules import WebsiteRules, lock_website
 
 T = TypeVar("T")
 Step = Callable[[AsyncConnection], Awaitable[None]]
-Writer = Callable[[AsyncConnection, WebsiteRules, Batch], Awaitable[Outcome]]
 
 LAG_MS = 2 * 60_000
 """A row may become visible this long after its own timestamp (FAILURES case 46)."""
@@ -62,8 +61,6 @@ class Pull:
     """People ids that this process met and that are of erased people (SPEC P6)."""
     stopped_by: list[Exception] = field(default_factory=list)
     """Why parts of this run ended; then no part asks Crisp any more, and each writes what it has."""
-    kept_out_people: set[str] = field(default_factory=set)
-    """Whom this process met and did not keep, since they were erased (SPEC P6)."""
     _counted: int = field(init=False)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -141,14 +138,15 @@ class Pull:
                 held.checkpoint, held.counts = before
                 raise
             self._counted += requests
-            self.kept_out_people |= outcome.kept_out_people
         self.check_asked()
         return outcome
 
     async def _write_or_sort_out(
         self, batch: Batch, also: Sequence[Step], rejected: Sequence[Rejected], requests: int
     ) -> Outcome:
-        async def write(connection: AsyncConnection, writer: Writer) -> Outcome:
+        async def write(
+            connection: AsyncConnection, writer: Callable[..., Awaitable[Outcome]]
+        ) -> Outcome:
             await lock_website(connection, self.website_id)
             await fence(connection, self.claim, requests=requests)
             kept, out = await keep_out(connection, batch)
@@ -157,7 +155,7 @@ class Pull:
             if self.claim.kind == "incremental" and since is not None:
                 await count_untold(connection, since, LAG_MS, kept)
             found = await self.auditor.compare(connection, kept) if self.auditor else {}
-            outcome = await writer(connection, self.rules, kept)
+            outcome = await writer(connection, self.rules, kept, sifted=True)
             if self.auditor is not None:
                 await self.auditor.keep(connection, found, kept)
             for step in also:

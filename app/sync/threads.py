@@ -27,8 +27,8 @@ from app.sync.thread import Part
 from app.sync.unmentioned import read_and_compare
 
 AHEAD = 100
-THREADS_A_WRITE = 20
-READ_AHEAD = 22
+THREADS_A_WRITE = 25
+READ_AHEAD = 17
 MESSAGES_A_WRITE = 800
 COUNT_EVERY = 2.0  # seconds; the total is for people to look at
 

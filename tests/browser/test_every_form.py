@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
+from app.sandbox.serve import serve
+from app.sandbox.world import World
 from tests.browser.test_every_page import Site, listen, serving, strange_in
 from tests.pages.test_pages_hostile import PAYLOADS
 
@@ -78,6 +80,30 @@ async def test_case_068_nothing_that_is_typed_runs(
         "saved_views",
         "users",
     }
+
+
+async def test_case_068_nothing_that_is_typed_as_a_credential_runs(
+    browser: Browser, sqlite_url: str, tmp_path: Path
+) -> None:
+    """That form has fields only where the environment names no credential; Crisp is asked for real."""
+    heard: list[str] = []
+    async with (
+        serve(World(seed=1, people=2, conversations=2)) as crisp,
+        serving(sqlite_url, tmp_path / "uploads", of_each=1, crisp_api_url=crisp) as site,
+        site.context(browser) as context,
+    ):
+        site.pages = ["/settings/credential"]
+        page = await context.new_page()
+        listen(page, site, heard)
+        assert len(await _type_into_all(page, site, heard)) == 1
+        await page.goto(site.url + site.pages[0])
+        await page.get_by_label("Plugin id").fill(STORABLE[0])
+        await page.get_by_label("Signing secret").fill(STORABLE[0])
+        await page.get_by_role("button", name="Check with Crisp").click()
+        await expect(page.get_by_role("status")).to_contain_text("Saved")
+        heard += await strange_in(page)
+    assert not heard, "\n".join(heard)
+    assert _tables_with(sqlite_url, "alert(1)") == set()  # sealed
 
 
 async def _type_into_all(page: Page, site: Site, heard: list[str]) -> set[str]:

@@ -87,9 +87,9 @@ class Site:
 
 @asynccontextmanager
 async def serving(
-    url: str, folder: Path, *, word: str = "", of_each: int = 2
+    url: str, folder: Path, *, word: str = "", of_each: int = 2, **settings: Any
 ) -> AsyncIterator[Site]:
-    app = whole_app(url, folder)
+    app = whole_app(url, folder, **settings)
     async with started(app) as db:
         await put_world(db, folder, of_each=of_each, word=word)
         admin = await log_in_as(db)

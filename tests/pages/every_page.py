@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -87,11 +88,17 @@ def page_addresses(app: FastAPI) -> list[str]:
     return [*found, *ALSO]
 
 
-def whole_app(url: str, uploads: Path) -> FastAPI:
+CREDENTIAL: dict[str, Any] = {
+    "crisp_identifier": "an-identifier", "crisp_key": SecretStr("a-key"),
+    "crisp_plugin_id": "a-plugin", "crisp_signing_secret": SecretStr("a-secret"),
+}  # fmt: skip
+
+
+def whole_app(url: str, uploads: Path, **given: Any) -> FastAPI:
+    """With a credential in its environment, or instead what is `given` of settings."""
     settings = Settings(
         database_url=url, uploads_folder=uploads, secret_key=SecretStr(SECRET_KEY),
-        crisp_identifier="an-identifier", crisp_key=SecretStr("a-key"),
-        crisp_plugin_id="a-plugin", crisp_signing_secret=SecretStr("a-secret"),
+        **(given or CREDENTIAL),
     )  # fmt: skip
     return share_routes(create_app(settings), "whole")
 
