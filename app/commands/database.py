@@ -106,7 +106,12 @@ def run_loop(work: Callable[[], Awaitable[T]]) -> T:
 
         with contextlib.suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(signal.SIGTERM, terminate)
-        return await work()
+        try:
+            return await work()
+        finally:
+            # A closed uvloop would go on taking the signal, and do nothing with it.
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(signal.SIGTERM)
 
     try:
         return _run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from importlib.util import find_spec
 from typing import Any
@@ -43,9 +44,6 @@ def _serve_on(listening: socket.socket, settings: Settings, told: list[str]) -> 
     configure_logs()
     # Named, not imported: app never imports workers.
     factory = "app.main:create" if settings.redis_url else "workers.embedded:create"
-    host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    click.echo("\n".join([f"crispsync serves http://{shown}:{port}", *told]))
     config = uvicorn.Config(
         factory,
         factory=True,
@@ -56,7 +54,13 @@ def _serve_on(listening: socket.socket, settings: Settings, told: list[str]) -> 
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    # Until it listens to signals itself: whoever has read the line below may stop it.
+    signal.signal(signal.SIGTERM, server.handle_exit)
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    click.echo("\n".join([f"crispsync serves http://{shown}:{port}", *told]))
+    server.run(sockets=[listening])
 
 
 def _protocol() -> Any:

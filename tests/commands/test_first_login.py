@@ -36,7 +36,7 @@ def test_the_first_password_is_printed_once_and_lets_in(program: Program, sqlite
     assert server.stop() == 0
     again, _ = _started(program, env)
     assert "First login" not in again.output
-    assert again.stop() == 0
+    assert again.stop() == 0  # as soon as it has spoken, while it still starts
     (kept,) = fetch(sqlite_url, select(users.c.password_hash))
     assert kept[0].startswith("$argon2id$")
     assert printed[1] not in program.output.replace(server.output, "", 1)

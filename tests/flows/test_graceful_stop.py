@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
+from app.commands.database import run_loop
 from app.sync.runs import request_run
 from tests.beside import (
     Box,
@@ -98,3 +100,20 @@ def test_case_090_stopped_under_load(way: Way) -> None:
         until(lambda: "new" not in states_of(way.url).values())
         for running in following:
             running.kill()
+
+
+def test_case_090_stopped_as_soon_as_it_has_spoken(program: Program, sqlite_url: str) -> None:
+    """Its first line is out, and neither its loop nor what it works with has begun."""
+    server = program.start("serve", "--port", "0", env={"DATABASE_URL": sqlite_url}, cold=True)
+    server.wait_for_line("crispsync serves")
+    assert server.stop(AT_MOST) == 0
+
+
+def test_case_090_a_loop_that_has_ended_takes_no_signal() -> None:
+    async def nothing() -> None:
+        assert signal.getsignal(signal.SIGTERM) is not before
+
+    before = signal.getsignal(signal.SIGTERM)
+    run_loop(nothing)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    signal.signal(signal.SIGTERM, before)
