@@ -44,7 +44,7 @@ async def all_websites(connection: AsyncConnection) -> Sequence[AnyRow]:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """`runs`: unfinished ones first, then the newest. `unmatched`: without those that somebody settled
-    otherwise than by a contact.
+    otherwise than by a contact. Both numbers are at most COUNTED_EVERYWHERE: every page asks.
     """
 
     runs: Sequence[AnyRow]
@@ -71,13 +71,15 @@ def _latest_runs(website_id: str) -> AnySelect:
 
 
 def _unmatched(website_id: str) -> AnySelect:
-    return (
-        select(func.count().label("unmatched"))
-        .select_from(conversations)
+    some = (
+        select(conversations.c.id)
         .where(
             conversations.c.website_id == website_id,
             conversations.c.unmatched_reason.is_not(None),
             conversations.c.deleted_at.is_(None),
             is_open(website_id),
         )
+        .limit(COUNTED_EVERYWHERE)
+        .subquery()
     )
+    return select(func.count().label("unmatched")).select_from(some)
