@@ -232,6 +232,8 @@ def _recount() -> Update:
         update(conversations)
         .where(
             conversations.c.website_id == bindparam("website"),
+            # Said twice: while PostgreSQL takes the table for empty, it counts anew for each row of it.
+            is_one_of(conversations.c.id, "conversations"),
             conversations.c.id == found.c.conversation_id,
         )
         .values(message_count=found.c.live, last_message_at=found.c.newest)

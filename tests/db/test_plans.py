@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import messages
+from app.conversations.threads import _recount
 from app.db.lookup import find_present
 from app.db.session import Database, open_database
 from app.db.statistics import ensure_statistics
@@ -79,3 +80,15 @@ async def test_a_table_that_has_grown_is_looked_at_again(db: Database) -> None:
         db, [rows.message(talk, number, "x" * 500) for talk in TALKS for number in range(60, 160)]
     )
     assert await known_pages(db) > pages
+
+
+async def test_threads_are_counted_without_the_others(db: Database) -> None:
+    """What SPEC V4's lists show of a conversation is counted anew with each message."""
+
+    async def work(connection: AsyncConnection) -> int:
+        before = await rows_read(connection)
+        await connection.execute(_recount(), {"website": SITE, "conversations": TALKS[:2]})
+        return await rows_read(connection) - before
+
+    # Thirty messages of each, in the index and in the table; not all 3,000.
+    assert 0 < await db.transact(work) <= 200
