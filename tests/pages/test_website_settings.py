@@ -231,7 +231,8 @@ async def test_a_credential_is_checked_before_it_is_kept(database_url: str) -> N
         world, path = site.crisp.world, "/settings/credential"
         wrong = await site.post(path, identifier=world.identifier, key="0" * 64)
         assert wrong.status_code == 422
-        assert "rejects the plugin" in wrong.text
+        assert "Crisp does not know this identifier and key" in wrong.text
+        assert "CRISP_KEY" not in wrong.text
         assert (await site.post(path, identifier=world.identifier)).status_code == 422
         assert (await read_credential(site.crisp.db, site.settings)).key is None
         good = await site.post(
