@@ -17,18 +17,11 @@ _t = domain_ties.c
 
 def is_tied(website_id: str) -> ColumnElement[bool]:
     """Its domain is one of a company that is there to see (SPEC M9)."""
-    same = and_(companies.c.website_id == _t.website_id, companies.c.id == _t.company_id)
-    shown = (
-        select(_t.domain)
-        .join_from(domain_ties, companies, same)
-        .where(_t.website_id == website_id, companies.c.deleted_at.is_(None))
-    )
-    return _is_of(shown)
+    return _is_of_domains(website_id, _SHOWN)
 
 
 def is_ignored(website_id: str) -> ColumnElement[bool]:
-    nobodys = select(_t.domain).where(_t.website_id == website_id, _t.company_id.is_(None))
-    return _is_of(nobodys)
+    return _is_of_domains(website_id, _NOBODYS)
 
 
 def is_left_alone() -> ColumnElement[bool]:
@@ -43,16 +36,20 @@ def is_left_alone() -> ColumnElement[bool]:
 
 def is_open(website_id: str) -> ColumnElement[bool]:
     """None of these. Both kinds of domains are asked at once: the domain of an address is slow to find."""
+    settled = _is_of_domains(website_id, or_(_NOBODYS, _SHOWN))
+    return not_(or_(settled, is_left_alone()))
+
+
+_SHOWN = companies.c.id.is_not(None) & companies.c.deleted_at.is_(None)
+_NOBODYS = _t.company_id.is_(None)
+
+
+def _is_of_domains(website_id: str, which: ColumnElement[bool]) -> ColumnElement[bool]:
     same = and_(companies.c.website_id == _t.website_id, companies.c.id == _t.company_id)
-    shown = companies.c.id.is_not(None) & companies.c.deleted_at.is_(None)
-    settled = (
+    domains = (
         select(_t.domain)
-        .select_from(domain_ties.outerjoin(companies, same))
-        .where(_t.website_id == website_id, or_(_t.company_id.is_(None), shown))
+        .join_from(domain_ties, companies, same, isouter=True)
+        .where(_t.website_id == website_id, which)
     )
-    return not_(or_(_is_of(settled), is_left_alone()))
-
-
-def _is_of(domains: object) -> ColumnElement[bool]:
     address = conversations.c.email_norm
-    return and_(address.is_not(None), domain_of(address).in_(domains))  # type: ignore[arg-type]  # a SELECT
+    return and_(address.is_not(None), domain_of(address).in_(domains))
