@@ -1,7 +1,7 @@
 """Applying hooks from a full inbox: 20,000 new messages of 400 conversations.
 
 They say what the sandbox's people say, in several languages, in bodies as long as Crisp's own example
-(0.6 KB); told beside it are bodies of 1.5 KB, whose text is one long word, which no index likes.
+(0.5 KB); told beside it are bodies of 1.5 KB, whose text is one long word, which no index likes.
 
 At least 3,000 a second on PostgreSQL and 4,000 on SQLite; as seconds of the wall clock, which others
 on the machine lengthen, and of the process's own processor time, which hardly depends on them and
