@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.contacts.remap_by_hand import save_mapping
-from app.crisp.errors import AuthRejected, CrispError, Permanent
 from app.errors import CrispsyncError, NotFound, Refused
 from app.pages.access import CurrentActor, admin
 from app.pages.frame import Frame, database_of, visit
@@ -169,25 +168,12 @@ async def enter_credential(request: Request, actor: CurrentActor) -> Response:
     return RedirectResponse("/settings/credential?saved=1", 303)
 
 
-def _told_here(error: CrispError) -> str:
-    """Who types a credential into the page has set no variables, of which the client would speak."""
-    if error.status == 401:
-        return (
-            "Crisp does not know this identifier and key: copy both once more from the Marketplace "
-            "(your plugin, Tokens)."
-        )
-    return error.message
-
-
 async def _checked(request: Request, values: dict[str, str]) -> dict[str, str]:
     """The plugin's id, as Crisp tells it for this credential. Raises Refused, CrispError."""
     if not {"identifier", "key"} <= values.keys():
         raise Refused("Identifier and key belong together: enter both. Nothing was changed.")
     settings, db = settings_of(request), database_of(request)
-    try:
-        told = await check_credential(db, settings, values["identifier"], values["key"])
-    except (AuthRejected, Permanent) as error:  # Crisp is well; what was typed is wrong
-        raise Refused(f"{_told_here(error)} Nothing was changed.") from error
+    told = await check_credential(db, settings, values["identifier"], values["key"])
     if told and values.get("plugin_id", told) != told:
         raise Refused(f"Crisp says this credential is of plugin {told}. Nothing was changed.")
     return {"plugin_id": told} if told else {}

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 from app.crisp.budget import Budget
 from app.crisp.client import Credential, CrispClient
+from app.crisp.errors import AuthRejected, CrispError, Permanent
 from app.db.session import Database
+from app.errors import Refused
 from app.settings import Settings
 from app.websites.connect import own_plugin_id
 from app.websites.credential import read_credential
@@ -45,10 +47,25 @@ async def opened_client(db: Database, settings: Settings) -> AsyncIterator[Crisp
 
 
 async def check_credential(db: Database, settings: Settings, identifier: str, key: str) -> str:
-    """The id of the plugin whose credential it is. Raises what `CrispClient.get` raises."""
+    """The id of the plugin whose credential it is.
+
+    Raises Refused when Crisp does not take it, else what `CrispClient.get` raises.
+    """
     client = client_of(db, settings, Credential(identifier, key))
     try:
         return await own_plugin_id(client)
+    except (AuthRejected, Permanent) as error:  # Crisp is well; what was typed is wrong
+        raise Refused(f"{_told_to_typist(error)} Nothing was changed.") from error
     finally:
         await client.budget.give_back()
         await client.close()
+
+
+def _told_to_typist(error: CrispError) -> str:
+    """The client's sentence speaks of variables, which nobody set who types a credential."""
+    if error.status == 401:
+        return (
+            "Crisp does not know this identifier and key: copy both once more from the Marketplace "
+            "(your plugin, Tokens)."
+        )
+    return error.message
