@@ -7,8 +7,6 @@ BENCH_LONG=1 commits the million rows too, instead of only planning them.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from app.db.session import normal_url
 from app.garbage import search_rarely
 from tests.bench.databases import database
 from tests.bench.figures import LONG, tell, verdict
+from tests.bench.processes import run_measured
 from tests.fixtures.databases import KINDS
 from tests.fixtures.program import Program
 from tests.fixtures.warm import CRISPSYNC
@@ -147,16 +146,12 @@ def test_memory(program: Program, kind: str, tmp_path: Path) -> None:
     with database(kind, tmp_path) as url:
         asyncio.run(connect(url))
         arguments = ["import", str(path), "--website", WEBSITE, *([] if LONG else ["--dry-run"])]
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [CRISPSYNC, *arguments], cwd=program.folder, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env=program.environment({"DATABASE_URL": url}),
-        )  # fmt: skip
-        _, status, usage = os.wait4(process.pid, 0)
-        took = time.perf_counter() - began
-    assert os.waitstatus_to_exitcode(status) == 0
-    peak = usage.ru_maxrss / 1024
+        spent = run_measured(
+            [CRISPSYNC, *arguments], program.environment({"DATABASE_URL": url}), program.folder
+        )
     what = "planned and committed" if LONG else "planned"
     tell(f"import of {MANY:,} rows, {path.stat().st_size / 1e6:.0f} MB, {what} on {kind}")
-    tell(f"  peak {peak:.0f} MB ({took:.0f} s); {verdict(peak, LIMIT_MB)}")
-    assert peak < LIMIT_MB
+    tell(
+        f"  peak {spent.peak_mb:.0f} MB ({spent.seconds:.0f} s); {verdict(spent.peak_mb, LIMIT_MB)}"
+    )
+    assert spent.peak_mb < LIMIT_MB
