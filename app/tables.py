@@ -31,6 +31,7 @@ from app.db.changes import change_batches, change_counters
 from app.db.turns import turns
 from app.edits.tables import remedies, remedy_rows
 from app.imports.tables import import_companies, import_mappings, import_rows, imports
+from app.insights.tables import thread_facts, thread_facts_places
 from app.matching.tables import left_alone, merges
 from app.privacy.tables import purges
 from app.sync.tables import audit_findings, sync_failures, sync_runs, working_processes
@@ -83,6 +84,8 @@ __all__ = [
     "sessions",
     "sync_failures",
     "sync_runs",
+    "thread_facts",
+    "thread_facts_places",
     "token_grants",
     "turns",
     "users",

@@ -1,5 +1,6 @@
 """What goes on beside the runs in every process that works: applying hooks, asking for what they left out,
-comparing with Crisp's list of websites, telling that it works, erasing what is to go, alerts.
+comparing with Crisp's list of websites, telling that it works, erasing what is to go, keeping what threads
+tell, alerts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 from app.alerts.work import keep_alerting
 from app.db.session import Database
+from app.insights.keep import keep_facts
 from app.privacy.keeping import keep_house
 from app.sync.comparing import keep_comparing
 from app.sync.processes import keep_beating
@@ -37,6 +39,7 @@ class HookWork:
             asyncio.create_task(keep_comparing(db, worker, stopping)),
             asyncio.create_task(keep_beating(db, worker, stopping)),
             asyncio.create_task(keep_house(db, worker.settings, stopping)),
+            asyncio.create_task(keep_facts(db, worker.settings.business_hours, stopping)),
             asyncio.create_task(keep_alerting(db, worker.settings, stopping)),
         ]
 

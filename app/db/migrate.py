@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 from app.db.session import make_folder, normal_url, sqlite_file
 from app.errors import Conflict, DatabaseAway, DatabaseTooNew, Refused
 
-HEAD = "0031"
+HEAD = "0032"
 """The newest revision in alembic/versions; a test compares the two."""
 
 TRIES = 10

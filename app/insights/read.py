@@ -1,36 +1,45 @@
-"""Reading threads for figures: of the conversations opened in a period, as they are or as they were.
+"""Figures of the conversations opened in a period, as they are or as they were.
 
-Two statements, however many conversations: one for them, one for what was said in them. A third
-finds their companies.
+What their threads tell is kept (app/insights/keep.py). Only of those that changed a moment ago it is read
+from their messages, and of all as of a past moment. Three statements, however many conversations; one
+more finds their companies.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
 from app.contacts.tables import contacts
-from app.conversations.tables import conversation_companies, conversations, messages, operators
+from app.conversations.tables import conversation_companies, conversations, operators
 from app.db.base import StoredRow
+from app.db.one_of import is_one_of
 from app.errors import Refused
 from app.insights.groups import Counted, GroupFigures, summed_up
-from app.insights.thread import Said, figures_of
+from app.insights.keep import read_changed, read_facts
+from app.insights.tables import thread_facts
+from app.insights.thread import ThreadFacts, facts_of, figures_of
+from app.insights.threads import read_said
 from app.websites.business_hours import BusinessHours, read_hours
 from app.websites.rules import require_website
 
 By = Literal["contact", "company", "operator", "week"]
 
-MOST = 20_000
-"""Conversations of one question: beyond, a shorter period is asked for."""
-_STATE = "state:"
-_STATES = frozenset({"pending", "unresolved", "resolved"})
+MOST, MOST_READ = 100_000, 20_000
+"""Conversations of one question, and of those the ones whose threads are read for it: beyond, a shorter
+period is asked for.
+"""
+_TOO_MANY = "More than {:,} conversations were opened then: ask for a shorter period."
+_FACTS = [
+    column for column in thread_facts.c if column.name not in {"website_id", "conversation_id"}
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +159,49 @@ async def read_opened(
 ) -> list[Opened]:
     """`narrowed` are further conditions on `conversations`. Raises Refused when there are too many."""
     where = (*_within(website_id, period), *narrowed)
+    as_of = period.as_of
+    # Before the facts: whatever is kept meanwhile makes them newer, never older.
+    changed = await read_changed(connection, website_id, hours) if as_of is None else None
     rows = await _rows(connection, where)
-    said = await _said(connection, where, period.as_of) if rows else {}
-    return [_opened(row, said.get(row.id, ()), period.as_of, hours) for row in rows]
+    unkept = [row.id for row in rows if not _is_kept(row, changed)]
+    if len(unkept) > MOST_READ:
+        raise Refused(_TOO_MANY.format(MOST_READ))
+    if unkept and len(unkept) < len(rows):
+        where = (conversations.c.website_id == website_id, is_one_of(conversations.c.id, unkept))
+    said = await read_said(connection, *where, until=as_of) if unkept else {}
+    read = {own_id: facts_of(said.get(own_id, ()), hours) for own_id in unkept}
+    return [_opened(row, read.get(row.id) or _kept(row), as_of) for row in rows]
+
+
+def _is_kept(row: StoredRow, changed: Collection[str] | None) -> bool:
+    return changed is not None and row.reopenings is not None and row.id not in changed
+
+
+def _kept(row: StoredRow) -> ThreadFacts:
+    known = row.responder_now
+    return read_facts(row, row.responder if known is None else known)
+
+
+async def read_nth_newest(
+    connection: AsyncConnection,
+    website_id: str,
+    until: datetime,
+    n: int,
+    *narrowed: ColumnElement[bool],
+) -> datetime | None:
+    """When the conversation was opened that has n newer ones before `until`; None when there are not so many.
+
+    Removed ones count: the index alone answers.
+    """
+    c = conversations.c
+    opened_at: datetime | None = await connection.scalar(
+        select(c.crisp_created_at)
+        .where(c.website_id == website_id, c.crisp_created_at < until, *narrowed)
+        .order_by(c.crisp_created_at.desc())
+        .offset(n)
+        .limit(1)
+    )
+    return opened_at
 
 
 def _within(website_id: str, period: Period) -> tuple[ColumnElement[bool], ...]:
@@ -168,10 +217,8 @@ def _within(website_id: str, period: Period) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _opened(
-    row: StoredRow, said: Sequence[Said], as_of: datetime | None, hours: BusinessHours
-) -> Opened:
-    figures = figures_of(said, row.status if as_of is None else None, hours)
+def _opened(row: StoredRow, facts: ThreadFacts, as_of: datetime | None) -> Opened:
+    figures = figures_of(facts, row.status if as_of is None else None)
     # A contact that is gone, or that has no name yet, is named by its address.
     contact = (row.contact_id, row.name or row.email or "") if row.known_contact else None
     return Opened(
@@ -186,11 +233,14 @@ def _opened(
 async def _rows(
     connection: AsyncConnection, where: Sequence[ColumnElement[bool]]
 ) -> Sequence[StoredRow]:
-    c = conversations.c
+    c, f = conversations.c, thread_facts.c
     theirs = and_(contacts.c.website_id == c.website_id, contacts.c.id == c.contact_id)
     assigned = and_(
         operators.c.website_id == c.website_id, operators.c.user_id == c.assigned_user_id
     )
+    kept = and_(f.website_id == c.website_id, f.conversation_id == c.id)
+    responders = operators.alias("responders")
+    answered = and_(responders.c.website_id == c.website_id, responders.c.user_id == f.responder_id)
     rows = await connection.execute(
         select(
             c.id,
@@ -202,63 +252,22 @@ async def _rows(
             contacts.c.id.label("known_contact"),
             contacts.c.name,
             contacts.c.email,
+            responders.c.name.label("responder_now"),
+            *_FACTS,
         )
-        .select_from(conversations.outerjoin(contacts, theirs).outerjoin(operators, assigned))
+        .select_from(
+            conversations.outerjoin(contacts, theirs)
+            .outerjoin(operators, assigned)
+            .outerjoin(thread_facts, kept)
+            .outerjoin(responders, answered)
+        )
         .where(*where)
         .limit(MOST + 1)
     )
     found = rows.all()
     if len(found) > MOST:
-        raise Refused(
-            f"More than {MOST:,} conversations were opened then: ask for a shorter period."
-        )
+        raise Refused(_TOO_MANY.format(MOST))
     return found
-
-
-async def _said(
-    connection: AsyncConnection, where: Sequence[ColumnElement[bool]], as_of: datetime | None
-) -> dict[str, list[Said]]:
-    """Of each conversation what its figures are made of; operators by the name they have now."""
-    m, c = messages.c, conversations.c
-    theirs = and_(m.website_id == c.website_id, m.conversation_id == c.id)
-    sender = and_(
-        operators.c.website_id == m.website_id,
-        operators.c.user_id == m.sender_id,
-        m.direction == "outbound",
-    )
-    before = [m.sent_at <= as_of] if as_of is not None else []
-    rows = await connection.execute(
-        select(
-            m.conversation_id,
-            m.sent_at,
-            m.direction,
-            m.automated,
-            func.coalesce(operators.c.name, m.sender_name).label("sender"),
-            case((m.type == "event", m.content)).label("told"),
-        )
-        .select_from(conversations.join(messages, theirs).outerjoin(operators, sender))
-        .where(
-            *where,
-            m.deleted_at.is_(None),
-            m.complete,
-            m.sent_at.is_not(None),
-            or_(m.direction != "internal", m.type == "event"),
-            *before,
-        )
-    )
-    said: dict[str, list[Said]] = defaultdict(list)
-    for row in rows:
-        one = Said(row.sent_at, row.direction, bool(row.automated), row.sender, _state(row.told))
-        said[row.conversation_id].append(one)
-    return said
-
-
-def _state(content: Any) -> str | None:
-    name = content.get("namespace") if isinstance(content, dict) else None
-    if not isinstance(name, str) or not name.startswith(_STATE):
-        return None
-    state = name.removeprefix(_STATE)
-    return state if state in _STATES else None
 
 
 async def read_owners(connection: AsyncConnection, website_id: str, period: Period) -> Owners:

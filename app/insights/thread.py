@@ -18,6 +18,7 @@ class Said:
     direction: str
     automated: bool = False
     by: str | None = None
+    by_id: str | None = None
     state: str | None = None
 
     @property
@@ -34,6 +35,25 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadFacts:
+    """What a thread tells by itself, whatever the state of its conversation is now.
+
+    `responder_id` and `responder` are who first answered, `last_state` what the thread told last,
+    `unanswered_since` the first of the messages to which nobody has answered.
+    """
+
+    first_inbound_at: datetime | None = None
+    first_response: Span | None = None
+    responder_id: str | None = None
+    responder: str | None = None
+    resolution: Span | None = None
+    reopenings: int = 0
+    last_state: str | None = None
+    unanswered_since: datetime | None = None
+    last_contact_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadFigures:
     first_inbound_at: datetime | None = None
     first_response: Span | None = None
@@ -44,26 +64,43 @@ class ThreadFigures:
     last_contact_at: datetime | None = None
 
 
-def figures_of(said: Sequence[Said], status: str | None, hours: BusinessHours) -> ThreadFigures:
-    """`said` in any order. `status` is the state now; None when figures of a past moment are wanted:
-    then the last change of state in the thread tells.
-    """
+def facts_of(said: Sequence[Said], hours: BusinessHours) -> ThreadFacts:
+    """`said` in any order."""
     # Of one instant, a question comes before its answer.
     ordered = sorted(said, key=lambda one: (one.at, one.direction != "inbound"))
     human = [one for one in ordered if one.is_human]
-    changes = [one for one in ordered if one.state is not None]
+    states = [one.state for one in ordered if one.state is not None]
+    closed = [one.at for one in ordered if one.state == "resolved"]
     asked = next((one for one in human if one.direction == "inbound"), None)
     answer = _answer(human, asked)
-    closed = [one.at for one in changes if one.state == "resolved"]
-    state = status or (changes[-1].state if changes else None)
-    return ThreadFigures(
+    return ThreadFacts(
         first_inbound_at=asked.at if asked else None,
         first_response=_span(hours, asked, answer.at if answer else None),
+        responder_id=answer.by_id if answer else None,
         responder=answer.by if answer else None,
         resolution=_span(hours, asked, closed[-1] if closed else None),
-        reopenings=_reopenings([one.state for one in changes], status),
-        waiting_since=_waiting_since(human) if state != "resolved" else None,
+        reopenings=sum(a == "resolved" and b != "resolved" for a, b in pairwise(states)),
+        last_state=states[-1] if states else None,
+        unanswered_since=_unanswered_since(human),
         last_contact_at=human[-1].at if human else None,
+    )
+
+
+def figures_of(facts: ThreadFacts, status: str | None) -> ThreadFigures:
+    """`status` is the state now; None when figures of a past moment are wanted: then the last change of
+    state in the thread tells.
+    """
+    state = status or facts.last_state
+    # The last reopening may not stand in the thread yet.
+    reopened = facts.last_state == "resolved" and state != "resolved"
+    return ThreadFigures(
+        first_inbound_at=facts.first_inbound_at,
+        first_response=facts.first_response,
+        responder=facts.responder,
+        resolution=facts.resolution,
+        reopenings=facts.reopenings + reopened,
+        waiting_since=facts.unanswered_since if state != "resolved" else None,
+        last_contact_at=facts.last_contact_at,
     )
 
 
@@ -82,14 +119,7 @@ def _span(hours: BusinessHours, asked: Said | None, end: datetime | None) -> Spa
     return Span(calendar, hours.seconds(asked.at, end))
 
 
-def _reopenings(states: Sequence[str | None], status: str | None) -> int:
-    """From resolved to anything else; the last one may not stand in the thread yet."""
-    path = [*states, status] if status is not None else list(states)
-    return sum(a == "resolved" and b != "resolved" for a, b in pairwise(path))
-
-
-def _waiting_since(human: Sequence[Said]) -> datetime | None:
-    """The first of the messages to which nobody has answered."""
+def _unanswered_since(human: Sequence[Said]) -> datetime | None:
     since = None
     for one in reversed(human):
         if one.direction != "inbound":

@@ -11,12 +11,12 @@ from sqlalchemy import ColumnElement
 from app.errors import Refused
 from app.insights.groups import GroupFigures, summed_up
 from app.insights.read import (
-    MOST,
     By,
     Opened,
     Owners,
     members_by,
     newest_first,
+    read_nth_newest,
     read_opened,
     read_owners,
     summed_by,
@@ -29,6 +29,8 @@ from app.pages.times import HOUR, MINUTE
 from app.websites.business_hours import DEFAULT, BusinessHours, read_hours
 
 MOST_BARS = 104
+MOST_USUAL = 5_000
+"""Conversations of the period that nobody chose."""
 MOST_OWN = 200
 """Conversations whose threads the page of a contact or company reads whole."""
 _FEW = 3 * HOUR
@@ -79,30 +81,37 @@ def hours_here(page: Visit) -> BusinessHours:
 async def read_figures(
     page: Visit, asked: AskedFigures | None = None, *narrowed: ColumnElement[bool]
 ) -> Figures:
-    """Three statements; a few more where the usual period holds too many conversations."""
+    """At most five statements."""
     moments, hours = page.frame.moments, hours_here(page)
     asked = asked or read_asked(page.request.query_params, moments)
-    tried = [asked.since_weeks(weeks) for weeks in WEEKS] if asked.usual else [asked]
-    trouble = ""
-    for one in tried:
-        period = one.period(moments)
-        try:
-            opened = await read_opened(page.connection, page.website_id, period, hours, *narrowed)
-        except Refused as error:
-            trouble = error.message
-            continue
-        owners: Owners = {}
-        if one.by in {None, "company"} and not narrowed:
-            owners = await read_owners(page.connection, page.website_id, period)
-        return Figures(_told(one, trouble), hours, opened, owners)
-    return Figures(asked, hours, [], {}, trouble)
+    if asked.usual:
+        asked = await _not_too_long(page, asked, *narrowed)
+    period = asked.period(moments)
+    try:
+        opened = await read_opened(page.connection, page.website_id, period, hours, *narrowed)
+    except Refused as error:
+        return Figures(asked, hours, [], {}, error.message)
+    owners: Owners = {}
+    if asked.by in {None, "company"} and not narrowed:
+        owners = await read_owners(page.connection, page.website_id, period)
+    return Figures(asked, hours, opened, owners)
 
 
-def _told(asked: AskedFigures, trouble: str) -> AskedFigures:
-    if not trouble:
-        return asked
-    fewer = f"A shorter period than usual: in the last {WEEKS[0]} weeks, over {MOST:,} conversations were opened."
-    return replace(asked, notices=[*asked.notices, fewer])
+async def _not_too_long(
+    page: Visit, asked: AskedFigures, *narrowed: ColumnElement[bool]
+) -> AskedFigures:
+    """The usual period, or a shorter one where that has more conversations than a page reads quickly."""
+    moments = page.frame.moments
+    until = asked.period(moments).until
+    before_most = await read_nth_newest(
+        page.connection, page.website_id, until, MOST_USUAL, *narrowed
+    )
+    tried = [asked.since_weeks(weeks) for weeks in WEEKS]
+    if before_most is None or tried[0].period(moments).since > before_most:
+        return tried[0]
+    fitting = (one for one in tried[:-1] if one.period(moments).since > before_most)
+    fewer = f"In the last {WEEKS[0]} weeks over {MOST_USUAL:,} conversations were opened, so this begins later. Any period can be chosen."
+    return replace(next(fitting, tried[-1]), notices=[*asked.notices, fewer])
 
 
 async def read_own(
@@ -110,7 +119,7 @@ async def read_own(
 ) -> Figures:
     """Of one contact or company: of all its conversations, or of the usual period where those are many.
 
-    `known` is what all of them are. Two statements.
+    `known` is what all of them are. At most four statements.
     """
     asked = replace(read_asked({}, page.frame.moments), by=by, key=key)
     if known.first_opened is not None and known.conversations <= MOST_OWN:

@@ -21,6 +21,7 @@ OWN = frozenset(
         "left_alone",
         "link_decisions",
         "messages",
+        "thread_facts",
     }
 )
 """Rows of one person, deleted; what stands of them in other people's is app/privacy/mentions.py's."""
@@ -107,6 +108,7 @@ FREE: Mapping[str, frozenset[str]] = {
         "alert_targets": "id website_id kind address created_by disabled",
         "alert_messages": "id alert_id target_id website_id payload state error",
         # Settings, and names of columns and attributes.
+        "thread_facts_places": "website_id hours rebuilt_to",
         "websites": "id name domain status attention mapping time_zone business_hours rescanned_on "
         "rolling_read",
         "custom_attributes": "website_id key type choices created_by",

@@ -30,7 +30,7 @@ _UNSWEPT = text("swept_at IS NULL")
 _VACUUMED = (
     "contacts, contact_emails, contact_companies, conversations, conversation_companies, "
     "link_decisions, left_alone, remedies, remedy_rows, messages, inbox_events, import_rows, imports, "
-    "audit_log, sync_failures, api_replies"
+    "audit_log, sync_failures, api_replies, thread_facts"
 )
 
 

@@ -62,6 +62,11 @@ class BusinessHours:
     def words(self) -> str:
         return ", ".join(part.words for part in self.parts)
 
+    @property
+    def key(self) -> str:
+        """The same for hours by which every span is the same."""
+        return f"{self.written} {self.zone.key}"
+
     def seconds(self, start: datetime, end: datetime) -> int:
         """Of [start, end) within the hours; 0 when end is not after start."""
         # Between two times of one zone Python counts by the wall clock, which jumps in spring.

@@ -22,6 +22,7 @@ from sqlalchemy import Table
 from app.companies.tables import companies, contact_companies
 from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversation_companies, conversations, messages
+from app.db.changes import change_counters
 from app.db.migrate import HEAD, upgrade
 from app.db.words import SEARCHED, postgres_vector
 from app.records import fold_for_search
@@ -53,6 +54,8 @@ def many_rows() -> Iterator[tuple[Table, Iterator[dict[str, Any]]]]:
     owned = (n for n in range(CONVERSATIONS) if n % 10 and _whose(n) % 5)
     yield conversation_companies, (_belongs(n) for n in owned)
     yield messages, _messages()
+    # Facts of the threads are then made as after an upgrade.
+    yield change_counters, iter([{"website_id": plain.SITE, "last": 1, "dropped": 1}])
     yield sync_runs, iter([plain.run("run", counts={"people_done": CONTACTS})[1]])
 
 

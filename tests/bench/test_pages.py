@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from app.db.session import open_database
+from app.insights.keep import catch_up
+from app.websites.business_hours import DEFAULT
 from tests.bench.databases import database
 from tests.bench.figures import tell
 from tests.bench.page_rows import COMMON, CONVERSATIONS, RARE, fill_postgres, sqlite_file
@@ -39,7 +41,9 @@ PATHS = (
     "/syncs/run", "/events", "/imports", "/contacts/p0/edit", "/contacts/p0/merge?q=firm7",
     "/contacts/p0/erase", "/companies/f1/edit", "/conversations/c0/move?q=person7", "/settings",
     "/settings/website", "/settings/mapping", "/settings/connection", "/settings/disconnect",
-    "/settings/domains", "/settings/audit", "/settings/alerts",
+    "/settings/domains", "/settings/audit", "/settings/alerts", "/insights", "/insights?by=week",
+    "/insights?by=company", "/insights?by=contact", "/insights?by=operator", "/insights/at-risk",
+    "/insights/conversations?by=operator&key=Mira",
 )  # fmt: skip
 SEARCHES = (
     f"/search?q=ref{CONVERSATIONS * 10 - 1}", f"/search?q={COMMON}", f"/search?q={RARE}", "/search?q=firm7",
@@ -65,6 +69,11 @@ def test_pages_of_a_big_website(kind: str, tmp_path: Path) -> None:
 async def _measure(url: str, kind: str) -> list[str]:
     """The pages that are too slow, with their figures."""
     db = open_database(url)
+    began = time.perf_counter()
+    await catch_up(db, DEFAULT)
+    tell(
+        f"  {kind}: what the threads tell, brought up to date: {time.perf_counter() - began:.1f} s"
+    )
     transport = httpx.ASGITransport(app=pages_app(db, Stand()))
     slow = []
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=600) as client:

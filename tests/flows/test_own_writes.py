@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from app.conversations.tables import messages
-from app.insights.thread import Said, figures_of
+from app.insights.thread import Said, facts_of, figures_of
 from app.sandbox.hook_bodies import body_of
 from app.sandbox.message_changes import send_message
 from app.sandbox.messages import BOT_ORIGIN
@@ -80,7 +80,7 @@ async def test_case_073_a_plugins_answer_is_no_answer_of_a_person(database_url: 
         wanted = [change.data["fingerprint"] for change in (asked, plugin)]
         rows = await crisp.rows(select(messages).where(m.fingerprint.in_(wanted)))
         said = [Said(row.sent_at, row.direction, row.automated) for row in rows]
-        figures = figures_of(said, "pending", read_hours(DEFAULT, "UTC"))
+        figures = figures_of(facts_of(said, read_hours(DEFAULT, "UTC")), "pending")
         assert len(said) == 2
         assert figures.first_response is None
         assert figures.waiting_since is not None

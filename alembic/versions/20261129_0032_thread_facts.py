@@ -1,0 +1,57 @@
+"""What each thread tells, kept for the figures; made anew by whoever works when nothing is there."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.db.base import BigInt, UtcDateTime
+
+revision = "0032"
+down_revision = "0031"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "thread_facts",
+        sa.Column("website_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("first_inbound_at", UtcDateTime(), nullable=True),
+        sa.Column("response_s", BigInt, nullable=True),
+        sa.Column("response_business_s", BigInt, nullable=True),
+        sa.Column("resolution_s", BigInt, nullable=True),
+        sa.Column("resolution_business_s", BigInt, nullable=True),
+        sa.Column("responder_id", sa.Text(), nullable=True),
+        sa.Column("responder", sa.Text(), nullable=True),
+        sa.Column("reopenings", sa.Integer(), nullable=False),
+        sa.Column("last_state", sa.Text(), nullable=True),
+        sa.Column("unanswered_since", UtcDateTime(), nullable=True),
+        sa.Column("last_contact_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["website_id", "conversation_id"],
+            ["conversations.website_id", "conversations.id"],
+            name=op.f("fk_thread_facts_website_id_conversations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("website_id", "conversation_id", name=op.f("pk_thread_facts")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "thread_facts_places",
+        sa.Column("website_id", sa.Text(), nullable=False),
+        sa.Column("number", BigInt, nullable=False),
+        sa.Column("hours", sa.Text(), nullable=False),
+        sa.Column("rebuilt_to", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["website_id"], ["websites.id"], name=op.f("fk_thread_facts_places_website_id_websites")
+        ),
+        sa.PrimaryKeyConstraint("website_id", name=op.f("pk_thread_facts_places")),
+        sqlite_strict=True,
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("thread_facts_places")
+    op.drop_table("thread_facts")
