@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
 import stamina
 from sqlalchemy import event, make_url
 from sqlalchemy.engine import URL, Connection
@@ -166,6 +167,7 @@ def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
         pool_pre_ping=True,
         hide_parameters=True,
         json_serializer=dump_json,
+        json_deserializer=orjson.loads,
         connect_args={
             "options": POSTGRES_OPTIONS,
             "connect_timeout": 5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from app.contacts.problems import Problem
 from app.db.base import StoredRow, new_id
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import Row, update_rows
+from app.imports.ahead import one_ahead
 from app.imports.diff import SOURCE, sources_before, value_of
 from app.imports.known import Known, find_holders
 from app.imports.repaired import mark_repaired
@@ -52,34 +53,54 @@ class Step:
 Apply = Callable[[AsyncConnection, Work, Sequence[Step]], Awaitable[list[Row]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The planned rows among the next lines, the last of which is `last`."""
+
+    last: int
+    rows: Sequence[StoredRow]
+
+
 async def commit(work: Work) -> None:
     """Every planned row once, in transactions of CHUNK rows, from where the work stopped."""
-    done = False
-    while not done:
-        done = await _chunk_or_singly(work)
+    async with one_ahead(_chunks(work)) as chunks:
+        async for chunk in chunks:
+            await _chunk_or_singly(work, chunk)
     await work.db.transact(lambda connection: _end(connection, work))
 
 
-async def _chunk_or_singly(work: Work) -> bool:
+async def _chunks(work: Work) -> AsyncGenerator[Chunk, None]:
+    """Nobody else changes them: whoever takes the work over has a newer lease, which `Work.save` notices."""
+    done = work.checkpoint.get("done", 0)
+    while True:
+        async with work.db.read() as connection:
+            last = await last_of_chunk(connection, work, CHUNK, done)
+            if last is None:
+                return
+            rows = await _next_rows(connection, work, done, last)
+        yield Chunk(last, rows)
+        done = last
+
+
+async def _chunk_or_singly(work: Work, chunk: Chunk) -> None:
     """A chunk that holds a value which the database refuses is done again, row by row (FAILURES case 53).
 
     The whole chunk needs no savepoint: SQLite's journal of one makes each later row cost more.
     """
     try:
-        return await work.db.transact(partial(_commit_chunk, work=work, apply=_apply))
+        await work.db.transact(partial(_commit_chunk, work=work, chunk=chunk, apply=_apply))
     except BAD_VALUES as error:
         if not is_bad_value(error):
             raise
-    return await work.db.transact(partial(_commit_chunk, work=work, apply=_apply_singly))
+        await work.db.transact(partial(_commit_chunk, work=work, chunk=chunk, apply=_apply_singly))
 
 
-async def _commit_chunk(connection: AsyncConnection, work: Work, apply: Apply) -> bool:
-    """True when there was nothing left. Counts are made anew: a transaction may be tried again."""
+async def _commit_chunk(
+    connection: AsyncConnection, work: Work, chunk: Chunk, apply: Apply
+) -> None:
+    """Counts are made anew: a transaction may be tried again."""
     await lock_website(connection, work.website_id)
-    last = await last_of_chunk(connection, work, CHUNK)
-    if last is None:
-        return True
-    rows = await _next_rows(connection, work, last)
+    rows = chunk.rows
     holders = await find_holders(connection, work.website_id, [row.email_norm for row in rows])
     steps, refused = _sort_out(work, rows, holders)
     results = [_result(row, "refused", problems=[_CHANGED.as_json()]) for row in refused]
@@ -89,13 +110,14 @@ async def _commit_chunk(connection: AsyncConnection, work: Work, apply: Apply) -
         key = "refused" if result["state"] == "refused" else "applied"
         counts[key] = counts.get(key, 0) + 1
     await _save_results(connection, work, rows, results)
-    checkpoint = {**work.checkpoint, "done": last}
+    checkpoint = {**work.checkpoint, "done": chunk.last}
     await work.save(connection, counts=counts, checkpoint=checkpoint)
     work.counts, work.checkpoint = counts, checkpoint
-    return False
 
 
-async def last_of_chunk(connection: AsyncConnection, work: Work, size: int) -> int | None:
+async def last_of_chunk(
+    connection: AsyncConnection, work: Work, size: int, done: int
+) -> int | None:
     """Where the next `size` lines behind `done` end; None behind the last.
 
     All lines, not only those to be applied: to find these, all that were applied would be read again.
@@ -105,7 +127,7 @@ async def last_of_chunk(connection: AsyncConnection, work: Work, size: int) -> i
         .where(
             import_rows.c.website_id == work.website_id,
             import_rows.c.import_id == work.row_id,
-            import_rows.c.line > work.checkpoint.get("done", 0),
+            import_rows.c.line > done,
         )
         .order_by(import_rows.c.line)
         .limit(size)
@@ -115,12 +137,14 @@ async def last_of_chunk(connection: AsyncConnection, work: Work, size: int) -> i
     return last
 
 
-async def _next_rows(connection: AsyncConnection, work: Work, last: int) -> Sequence[StoredRow]:
+async def _next_rows(
+    connection: AsyncConnection, work: Work, done: int, last: int
+) -> Sequence[StoredRow]:
     c = import_rows.c
     rows = await connection.execute(
         select(c.website_id, c.import_id, c.line, c.outcome, c.state, c.email_norm, c.contact_id,
                c.changes, c.problems, c.basis)
-        .where(*_planned(work), c.line > work.checkpoint.get("done", 0), c.line <= last)
+        .where(*_planned(work), c.line > done, c.line <= last)
         .order_by(c.line)
     )  # fmt: skip
     return rows.all()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -20,6 +19,7 @@ from app.db.base import dump_json, new_id
 from app.db.statistics import ensure_statistics
 from app.db.upsert import Row as TableRow
 from app.db.upsert import upsert
+from app.imports.ahead import one_ahead
 from app.imports.diff import (
     Changes,
     NamedCompany,
@@ -53,12 +53,8 @@ async def make_plan(work: Work) -> None:
     interpreter = interpreter_of(work.row, await _zone_of(work))
     only = await _lines_again(work)
     rows = _wanted(reader, work.checkpoint.get("line", 0), only)
-    rules = Rules(work.row.mode, work.row.options.get("segment"))
-    async with _read_ahead(partial(_next_chunk, rows, interpreter)) as chunks:
-        async for chunk in chunks:
-            async with work.db.read() as connection:
-                seen = await look_up(connection, work, chunk)
-            planned = await asyncio.to_thread(_plan_chunk, work, rules, chunk, seen)
+    async with one_ahead(_planned(work, partial(_next_chunk, rows, interpreter))) as chunks:
+        async for planned in chunks:
             _count(work, planned, reader)
             await work.db.transact(partial(_save, work=work, rows=planned))
     await work.db.transact(lambda connection: _end(connection, work))
@@ -66,22 +62,18 @@ async def make_plan(work: Work) -> None:
         forget(work.folder, work.row.file)
 
 
-@asynccontextmanager
-async def _read_ahead(read: Callable[[], list[Row]]) -> AsyncIterator[AsyncIterator[list[Row]]]:
-    """One chunk is read while the database writes the one before: each waits for the other otherwise."""
-    reading = asyncio.create_task(asyncio.to_thread(read))
-
-    async def chunks() -> AsyncIterator[list[Row]]:
-        nonlocal reading
-        while chunk := await reading:
-            reading = asyncio.create_task(asyncio.to_thread(read))
-            yield chunk
-
-    try:
-        yield chunks()
-    finally:
-        # A thread cannot be called back: whoever reads the file is done with it before it is forgotten.
-        await asyncio.wait({reading})
+async def _planned(
+    work: Work, read: Callable[[], list[Row]]
+) -> AsyncGenerator[list[TableRow], None]:
+    rules = Rules(work.row.mode, work.row.options.get("segment"))
+    before: list[TableRow] = []
+    while chunk := await asyncio.to_thread(read):
+        async with work.db.read() as connection:
+            seen = await look_up(connection, work, chunk)
+        # They may be on their way into the database still.
+        seen.add(before)
+        before = await asyncio.to_thread(_plan_chunk, work, rules, chunk, seen)
+        yield before
 
 
 async def _zone_of(work: Work) -> str:

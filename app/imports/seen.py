@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
@@ -12,6 +12,8 @@ from app.companies.edited import fully_named
 from app.companies.store import find_companies
 from app.contacts.erased import find_erased
 from app.db.base import StoredRow
+from app.db.one_of import is_one_of
+from app.db.upsert import Row as TableRow
 from app.imports.known import Known, find_holders
 from app.imports.rows import Row
 from app.imports.tables import import_rows
@@ -28,6 +30,17 @@ class Seen:
     contact_lines: dict[str, int] = field(default_factory=dict)
     company_keys: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
+
+    def add(self, planned: Iterable[TableRow]) -> None:
+        """Rows of the file behind those that were looked up, in their order."""
+        for row in planned:
+            if row["outcome"] == "error":
+                continue
+            self.lines.setdefault(row["email_norm"], row["line"])
+            if row["contact_id"] is not None:
+                self.contact_lines.setdefault(row["contact_id"], row["line"])
+            if row["company_key"] is not None:
+                self.company_keys.add(row["company_key"])
 
 
 async def look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row]) -> Seen:
@@ -59,7 +72,7 @@ async def _earlier(
         .where(
             import_rows.c.website_id == work.website_id,
             import_rows.c.import_id == work.row_id,
-            import_rows.c[column].in_(values),
+            is_one_of(import_rows.c[column], values),
             import_rows.c.outcome != "error",
             import_rows.c.line < before,
         )
