@@ -17,6 +17,7 @@ from app.contacts.mapping import COLUMNS
 from app.contacts.tables import contact_emails, contacts
 from app.db.base import StoredRow
 from app.db.lookup import find_rows
+from app.db.one_of import is_one_of
 
 WITH_ACTIVITY, WITHOUT_ACTIVITY = "a", "-"
 
@@ -108,7 +109,7 @@ async def _open_memberships(
         select(link.c.contact_id, link.c.id, link.c.company_id, link.c.source, name)
         .where(
             link.c.website_id == website_id,
-            link.c.contact_id.in_(contact_ids),
+            is_one_of(link.c.contact_id, contact_ids),
             link.c.until.is_(None),
         )
         .order_by(link.c.since, link.c.id)

@@ -10,6 +10,10 @@ from app.imports.known import find_holders
 from tests.imports.importing import importing
 
 CONTACTS, ASKED = 1500, 100
+PROBES = text(
+    "SELECT sum(idx_scan) FROM pg_stat_xact_user_tables WHERE relname IN "
+    "('contact_emails', 'contacts', 'contact_companies', 'companies')"
+)
 
 
 async def test_case_076_new_tables_are_not_gone_through_once_per_contact(
@@ -21,13 +25,10 @@ async def test_case_076_new_tables_are_not_gone_through_once_per_contact(
         lines = [f"{address},Acme {n}" for n, address in enumerate(addresses)]
         await site.run("\n".join(["email,company", *lines]))
         async with site.db.read() as connection:
+            # Of earlier transactions it may hold a second's worth that it has not handed on yet.
+            before = await connection.scalar(PROBES)
             found = await find_holders(connection, site.id, addresses[:ASKED])
-            probes = await connection.scalar(
-                text(
-                    "SELECT sum(idx_scan) FROM pg_stat_xact_user_tables WHERE relname IN "
-                    "('contact_emails', 'contacts', 'contact_companies', 'companies')"
-                )
-            )
+            probes = await connection.scalar(PROBES) - before
     assert [len(found[address]) for address in addresses[:ASKED]] == [1] * ASKED
     assert all(found[address][0].memberships for address in addresses[:ASKED])
     assert probes <= 4 * ASKED
