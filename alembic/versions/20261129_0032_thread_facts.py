@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("reopenings", sa.Integer(), nullable=False),
         sa.Column("last_state", sa.Text(), nullable=True),
         sa.Column("unanswered_since", UtcDateTime(), nullable=True),
+        sa.Column("waiting_since", UtcDateTime(), nullable=True),
         sa.Column("last_contact_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["website_id", "conversation_id"],
@@ -37,6 +38,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("website_id", "conversation_id", name=op.f("pk_thread_facts")),
         sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_thread_facts_waiting",
+        "thread_facts",
+        ["website_id", "waiting_since"],
+        sqlite_where=sa.text("waiting_since IS NOT NULL"),
+        postgresql_where=sa.text("waiting_since IS NOT NULL"),
     )
     op.create_table(
         "thread_facts_places",

@@ -167,23 +167,24 @@ async def _next_changed(connection: AsyncConnection, place: Place) -> tuple[int,
 
 
 def _threads_in(batch: StoredRow) -> set[str]:
-    if batch.kind != "message":
-        return set()
-    return {conversation_id for conversation_id, _ in keys_in(batch.kind, batch.ids)}
+    """A conversation's own change may be one of its state, which ends a wait or begins it again."""
+    if batch.kind == "message":
+        return {conversation_id for conversation_id, _ in keys_in(batch.kind, batch.ids)}
+    return set(batch.ids) if batch.kind == "conversation" else set()
 
 
 async def read_changed(
-    connection: AsyncConnection, website_id: str, hours: BusinessHours
+    connection: AsyncConnection, website_id: str, hours: BusinessHours | None = None
 ) -> set[str] | None:
     """The conversations whose facts are older than their messages; None when all may be. One statement.
 
-    What is dropped from the feed before it was read makes all of them old, as do other hours, and much
-    at once.
+    What is dropped from the feed before it was read makes all of them old, as do other `hours` (without
+    them: no matter by which), and much at once.
     """
     newer = and_(
         _batches.website_id == _places.website_id,
         _batches.number > _places.number,
-        _batches.kind == "message",
+        _batches.kind.in_(("message", "conversation")),
     )
     query = (
         select(
@@ -200,7 +201,9 @@ async def read_changed(
     if not rows or len(rows) > MOST_UNREAD:
         return None
     place = rows[0]
-    if place.rebuilt_to is not None or place.number < place.dropped or place.hours != hours.key:
+    if place.rebuilt_to is not None or place.number < place.dropped:
+        return None
+    if hours is not None and place.hours != hours.key:
         return None
     return {one for row in rows for one in _threads_in(row)}
 
@@ -214,16 +217,20 @@ async def _facts(connection: AsyncConnection, place: Place, ids: Sequence[str]) 
         c.website_id == place.website_id,
         is_one_of(c.id, ids),
     )
-    there = await connection.scalars(select(c.id).where(*these).order_by(c.id))
+    found = await connection.execute(
+        select(c.id, c.status, c.deleted_at).where(*these).order_by(c.id)
+    )
+    there = found.all()
     said = await read_said(connection, *these, by_new_names=False)
-    return [_row(place, own_id, facts_of(said.get(own_id, ()), place.hours)) for own_id in there]
+    return [_row(place, one, facts_of(said.get(one.id, ()), place.hours)) for one in there]
 
 
-def _row(place: Place, conversation_id: str, facts: ThreadFacts) -> Row:
+def _row(place: Place, talk: StoredRow, facts: ThreadFacts) -> Row:
     response, resolution = facts.first_response, facts.resolution
+    waits = talk.status != "resolved" and talk.deleted_at is None
     return {
         "website_id": place.website_id,
-        "conversation_id": conversation_id,
+        "conversation_id": talk.id,
         "first_inbound_at": facts.first_inbound_at,
         "response_s": response and response.seconds,
         "response_business_s": response and response.business_seconds,
@@ -234,6 +241,7 @@ def _row(place: Place, conversation_id: str, facts: ThreadFacts) -> Row:
         "reopenings": facts.reopenings,
         "last_state": facts.last_state,
         "unanswered_since": facts.unanswered_since,
+        "waiting_since": facts.unanswered_since if waits else None,
         "last_contact_at": facts.last_contact_at,
     }
 

@@ -38,7 +38,9 @@ period is asked for.
 """
 _TOO_MANY = "More than {:,} conversations were opened then: ask for a shorter period."
 _FACTS = [
-    column for column in thread_facts.c if column.name not in {"website_id", "conversation_id"}
+    column
+    for column in thread_facts.c
+    if column.name not in {"website_id", "conversation_id", "waiting_since"}
 ]
 
 

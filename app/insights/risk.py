@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
-    ColumnElement,
-    Numeric,
     and_,
-    case,
-    cast,
     func,
-    literal,
-    null,
     or_,
     select,
     union_all,
@@ -23,8 +17,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
-from app.conversations.tables import conversation_companies, conversations, messages
+from app.conversations.tables import conversation_companies, conversations
 from app.db.base import AnySelect, StoredRow, UtcDateTime
+from app.insights.keep import read_changed
+from app.insights.waiting import find_waiting, reason_columns
 
 Reason = Literal["waiting", "badly_rated", "silent"]
 REASONS: tuple[Reason, ...] = ("waiting", "badly_rated", "silent")
@@ -35,13 +31,8 @@ BAD_RATING = 2.0
 RATED_WITHIN = timedelta(days=90)
 _CLOCKS = timedelta(days=1)
 
-_c, _link, _m = conversations.c, conversation_companies.c, messages.c
+_c, _link = conversations.c, conversation_companies.c
 _OWNED = and_(_link.website_id == _c.website_id, _link.conversation_id == _c.id)
-_SAID = and_(_m.website_id == _c.website_id, _m.conversation_id == _c.id)
-_HUMAN = and_(
-    _m.direction != "internal", ~_m.automated, _m.deleted_at.is_(None), _m.complete,
-    _m.sent_at.is_not(None),
-)  # fmt: skip
 _spoken_at = func.coalesce(_c.last_message_at, _c.crisp_updated_at)
 
 
@@ -96,7 +87,7 @@ async def accounts_at_risk(
 ) -> AtRisk:
     """Those with most reasons first, then who waits longest: `most` of them from `start` on.
 
-    Silent: nobody wrote for so many days. `reason` leaves out those for which it does not hold. Two
+    Silent: nobody wrote for so many days. `reason` leaves out those for which it does not hold. Three
     statements.
     """
     silent_since = now - timedelta(days=silent_days)
@@ -134,8 +125,9 @@ async def _find(
     waiting_since: datetime,
     rated_since: datetime,
 ) -> list[_Found]:
+    changed = await read_changed(connection, website_id)
     reasons = union_all(
-        _waiting(website_id, waiting_since),
+        *find_waiting(website_id, waiting_since, changed),
         _badly_rated(website_id, rated_since),
         _silent(website_id, silent_since),
     ).subquery("reasons")
@@ -152,78 +144,18 @@ async def _find(
     for row in rows:
         one = found.setdefault(row.company_id, _Found(row.company_id, row.name))
         one.reasons.add(row.reason)
-        one.waiting_since = one.waiting_since or row.waiting_since
+        one.waiting_since = _earlier(one.waiting_since, row.waiting_since)
         one.rating = one.rating if row.rating is None else float(row.rating)
     return list(found.values())
 
 
-def _columns(
-    company_id: Any, reason: Reason, waiting_since: Any = None, rating: Any = None
-) -> tuple[ColumnElement[Any], ...]:
-    since = cast(null(), UtcDateTime()) if waiting_since is None else waiting_since
-    mean = cast(null(), Numeric()) if rating is None else cast(rating, Numeric())
-    return (
-        company_id.label("company_id"),
-        literal(reason).label("reason"),
-        since.label("waiting_since"),
-        mean.label("rating"),
-    )
-
-
-def _waiting(website_id: str, before: datetime) -> AnySelect:
-    """Since when the customers of each company have waited longest; only those before that moment.
-
-    As app/insights/thread.py has it: from the first message after the last answer of a person.
-    """
-    answered_at = func.max(case((_m.direction == "outbound", _m.sent_at)), type_=UtcDateTime())
-    talks = (
-        select(_c.website_id, _c.id, answered_at.label("answered_at"))
-        .select_from(conversations.join(messages, _SAID))
-        .where(
-            _c.website_id == website_id,
-            _c.deleted_at.is_(None),
-            _c.status != "resolved",
-            _c.message_count > 0,
-            _HUMAN,
-        )
-        .group_by(_c.website_id, _c.id)
-        # Those that wait, and had already been asked something by then.
-        .having(
-            func.max(case((_m.direction == "inbound", _m.sent_at)), type_=UtcDateTime())
-            > func.coalesce(answered_at, _long_ago())
-        )
-        .having(func.min(_m.sent_at) <= before)
-        .subquery("talks")
-    )
-    asked = and_(_m.website_id == website_id, _m.conversation_id == talks.c.id)
-    since = (
-        select(talks.c.id, func.min(_m.sent_at).label("since"))
-        .join_from(talks, messages, asked)
-        .where(
-            _HUMAN,
-            _m.direction == "inbound",
-            _m.sent_at > func.coalesce(talks.c.answered_at, _long_ago()),
-        )
-        .group_by(talks.c.id)
-        .having(func.min(_m.sent_at) <= before)
-        .subquery("since")
-    )
-    owned = and_(_link.website_id == website_id, _link.conversation_id == since.c.id)
-    longest = func.min(since.c.since, type_=UtcDateTime())
-    return (
-        select(*_columns(_link.company_id, "waiting", waiting_since=longest))
-        .join_from(since, conversation_companies, owned)
-        .group_by(_link.company_id)
-    )
-
-
-def _long_ago() -> ColumnElement[Any]:
-    return literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime())
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return one if other is None else other if one is None else min(one, other)
 
 
 def _badly_rated(website_id: str, since: datetime) -> AnySelect:
     return (
-        select(*_columns(_link.company_id, "badly_rated", rating=func.avg(_c.rating)))
+        select(*reason_columns(_link.company_id, "badly_rated", rating=func.avg(_c.rating)))
         .join_from(conversations, conversation_companies, _OWNED)
         .where(
             _c.website_id == website_id,
@@ -264,7 +196,7 @@ def _silent(website_id: str, since: datetime) -> AnySelect:
         .correlate(companies)
         .exists()
     )
-    return select(*_columns(companies.c.id, "silent")).where(
+    return select(*reason_columns(companies.c.id, "silent")).where(
         companies.c.website_id == website_id, companies.c.id.not_in(moved), talked
     )
 

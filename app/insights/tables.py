@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Integer, PrimaryKeyConstraint, Text
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Text,
+    text,
+)
 
 from app.db.base import BigInt, UtcDateTime, website_table
 
@@ -20,12 +28,21 @@ thread_facts = website_table(
     Column("reopenings", Integer, nullable=False),
     Column("last_state", Text),
     Column("unanswered_since", UtcDateTime),
+    # The same, while the conversation is not resolved.
+    Column("waiting_since", UtcDateTime),
     Column("last_contact_at", UtcDateTime),
     PrimaryKeyConstraint("website_id", "conversation_id"),
     ForeignKeyConstraint(
         ["website_id", "conversation_id"],
         ["conversations.website_id", "conversations.id"],
         ondelete="CASCADE",
+    ),
+    Index(
+        "ix_thread_facts_waiting",
+        "website_id",
+        "waiting_since",
+        sqlite_where=text("waiting_since IS NOT NULL"),
+        postgresql_where=text("waiting_since IS NOT NULL"),
     ),
 )
 

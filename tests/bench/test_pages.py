@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from app.db.session import open_database
+from app.db.statistics import keep_statistics
 from app.insights.keep import catch_up
 from app.websites.business_hours import DEFAULT
 from tests.bench.databases import database
@@ -69,6 +70,7 @@ def test_pages_of_a_big_website(kind: str, tmp_path: Path) -> None:
 async def _measure(url: str, kind: str) -> list[str]:
     """The pages that are too slow, with their figures."""
     db = open_database(url)
+    await keep_statistics(db)
     began = time.perf_counter()
     await catch_up(db, DEFAULT)
     tell(

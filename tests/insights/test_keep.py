@@ -19,6 +19,7 @@ from app.errors import Refused
 from app.insights import keep, read
 from app.insights.keep import catch_up
 from app.insights.read import By, Period, hours_of, read_groups, read_opened
+from app.insights.risk import accounts_at_risk
 from app.insights.tables import thread_facts, thread_facts_places
 from app.sandbox.churn import FULL_MIX, make
 from app.websites.business_hours import DEFAULT
@@ -26,6 +27,7 @@ from app.websites.tables import websites
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 EVER = Period(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+NOW = datetime(2031, 1, 1, tzinfo=UTC)
 MIX = sorted(kind for kind in FULL_MIX if kind not in {"installed", "uninstalled"})
 
 
@@ -55,7 +57,8 @@ async def groups(connection: Any, crisp: Crispsync) -> dict[str, Any]:
     } | {
         "each": sorted(
             await read_opened(connection, website_id, EVER, hours), key=lambda one: one.id
-        )
+        ),
+        "at risk": await accounts_at_risk(connection, website_id, NOW, waiting_hours=1),
     }
 
 
