@@ -87,6 +87,15 @@ contact_companies = website_table(
     ),
     Index(None, "website_id", "contact_id"),
     Index(None, "website_id", "company_id"),
+    # Who belongs to a company now: counted for each list of contacts.
+    Index(
+        "ix_contact_companies_current",
+        "website_id",
+        "contact_id",
+        "company_id",
+        sqlite_where=text("until IS NULL"),
+        postgresql_where=text("until IS NULL"),
+    ),
     Index(
         "ix_contact_companies_own_contact",
         "website_id",

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from app.db.session import make_folder, normal_url, sqlite_file
+from app.db.typical import write_typical_statistics
 from app.errors import Conflict, DatabaseAway, DatabaseTooNew, Refused
 
 HEAD = "0032"
@@ -65,6 +66,9 @@ def _upgrade_once(raw_url: str) -> bool:
         if found == HEAD:
             return False
         _run_alembic(connection, found)
+        if connection.dialect.name == "sqlite":
+            with connection.begin():
+                write_typical_statistics(connection)
     return True
 
 

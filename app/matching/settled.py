@@ -9,19 +9,11 @@ from sqlalchemy import ColumnElement, and_, exists, not_, or_, select
 
 from app.companies.tables import companies, domain_ties
 from app.conversations.tables import conversations
+from app.db.base import AnySelect
 from app.matching.statements import domain_of
 from app.matching.tables import left_alone
 
 _t = domain_ties.c
-
-
-def is_tied(website_id: str) -> ColumnElement[bool]:
-    """Its domain is one of a company that is there to see (SPEC M9)."""
-    return _is_of_domains(website_id, _SHOWN)
-
-
-def is_ignored(website_id: str) -> ColumnElement[bool]:
-    return _is_of_domains(website_id, _NOBODYS)
 
 
 def is_left_alone() -> ColumnElement[bool]:
@@ -40,16 +32,24 @@ def is_open(website_id: str) -> ColumnElement[bool]:
     return not_(or_(settled, is_left_alone()))
 
 
+def settled_domains(website_id: str) -> AnySelect:
+    """`domain`, and the company that it is tied to, which is there to see; NULL where it is ignored."""
+    return _domains(website_id, or_(_NOBODYS, _SHOWN)).add_columns(_t.company_id)
+
+
 _SHOWN = companies.c.id.is_not(None) & companies.c.deleted_at.is_(None)
 _NOBODYS = _t.company_id.is_(None)
 
 
-def _is_of_domains(website_id: str, which: ColumnElement[bool]) -> ColumnElement[bool]:
+def _domains(website_id: str, which: ColumnElement[bool]) -> AnySelect:
     same = and_(companies.c.website_id == _t.website_id, companies.c.id == _t.company_id)
-    domains = (
+    return (
         select(_t.domain)
         .join_from(domain_ties, companies, same, isouter=True)
         .where(_t.website_id == website_id, which)
     )
+
+
+def _is_of_domains(website_id: str, which: ColumnElement[bool]) -> ColumnElement[bool]:
     address = conversations.c.email_norm
-    return and_(address.is_not(None), domain_of(address).in_(domains))
+    return and_(address.is_not(None), domain_of(address).in_(_domains(website_id, which)))

@@ -100,8 +100,14 @@ def _facet_column(website_id: str, name: str) -> ColumnElement[str]:
     if name == "source":
         return contacts.c.source
     if name == "company":
-        # Asked once for all contacts, not once for each.
-        present = _belonging(website_id, contact_companies.c.contact_id)
+        # Asked once for all contacts, not once for each; hidden companies are few.
+        link = contact_companies.c
+        hidden = select(companies.c.id).where(
+            companies.c.website_id == website_id, companies.c.deleted_at.is_not(None)
+        )
+        present = select(link.contact_id).where(
+            link.website_id == website_id, link.until.is_(None), link.company_id.not_in(hidden)
+        )
         return case((contacts.c.id.in_(present), "yes"), else_="no")
     return case((contacts.c.deleted_at.is_(None), "no"), else_="yes")
 

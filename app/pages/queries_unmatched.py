@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations
 from app.db.keyset import Cursor, KeyPage, fetch_page
 from app.edits.wishes import group_of, unmatched_of
-from app.matching.settled import is_ignored, is_left_alone, is_open, is_tied
+from app.matching.settled import is_left_alone, settled_domains
+from app.matching.statements import domain_of
 from app.pages.queries_conversations import SORTS, rows_of
 from app.pages.rows import AnyRow, AnySelect
 
@@ -18,10 +21,89 @@ _c = conversations.c
 PLACES = SORTS["updated"].order
 
 
-async def by_reason(connection: AsyncConnection, website_id: str) -> Sequence[AnyRow]:
-    """Without those about which nobody is asked any more."""
-    query = by_reason_query(website_id).where(is_open(website_id))
-    return (await connection.execute(query)).all()
+DOMAINS_SHOWN = 12
+
+
+@dataclass(slots=True)
+class Group:
+    """One reason; `domains` the largest of its domains, `rest` how many conversations the others have."""
+
+    reason: str
+    count: int = 0
+    latest: datetime | None = None
+    domains: list[AnyRow] = field(default_factory=list)
+
+    @property
+    def rest(self) -> int:
+        shown: int = sum(domain.n for domain in self.domains)
+        return self.count - shown
+
+
+@dataclass(slots=True)
+class Settled:
+    """How many conversations nobody is asked about any more, each by the first that applies."""
+
+    tied: int = 0
+    ignored: int = 0
+    left: int = 0
+
+
+async def read_groups(connection: AsyncConnection, website_id: str) -> tuple[list[Group], Settled]:
+    """Of those about which somebody is asked, the largest groups first. Two statements.
+
+    The domain of an address is slow to find: once for each conversation, and whose it is for each domain.
+    """
+    tied, ignored = await _domains(connection, website_id)
+    found = (
+        select(
+            _c.unmatched_reason.label("reason"),
+            domain_of(_c.email_norm).label("domain"),
+            case((is_left_alone(), 1), else_=0).label("is_left"),
+            _c.crisp_updated_at,
+        )
+        .where(*unmatched_of(website_id))
+        .subquery()
+    )
+    rows = await connection.execute(
+        select(
+            found.c.reason,
+            found.c.domain,
+            found.c.is_left,
+            func.count().label("n"),
+            func.max(found.c.crisp_updated_at, type_=_c.crisp_updated_at.type).label("latest"),
+        )
+        .group_by(found.c.reason, found.c.domain, found.c.is_left)
+        .order_by(func.count().desc(), found.c.reason, found.c.domain)
+    )
+    groups: dict[str, Group] = {}
+    settled = Settled()
+    for row in rows:
+        if row.domain in tied:
+            settled.tied += row.n
+        elif row.domain in ignored:
+            settled.ignored += row.n
+        elif row.is_left:
+            settled.left += row.n
+        else:
+            _add(groups.setdefault(row.reason, Group(row.reason)), row)
+    return sorted(groups.values(), key=lambda group: (-group.count, group.reason)), settled
+
+
+def _add(group: Group, row: AnyRow) -> None:
+    group.count += row.n
+    group.latest = max((m for m in (group.latest, row.latest) if m is not None), default=None)
+    if row.domain and len(group.domains) < DOMAINS_SHOWN:
+        group.domains.append(row)
+
+
+async def _domains(
+    connection: AsyncConnection, website_id: str
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Those of companies that are there to see, and those that are nobody's."""
+    rows = await connection.execute(settled_domains(website_id))
+    whose = {row.domain: row.company_id for row in rows}
+    nobodys = frozenset(domain for domain, company_id in whose.items() if company_id is None)
+    return frozenset(whose) - nobodys, nobodys
 
 
 def by_reason_query(website_id: str) -> AnySelect:
@@ -36,22 +118,6 @@ def by_reason_query(website_id: str) -> AnySelect:
         .group_by(_c.unmatched_reason)
         .order_by(func.count().desc(), _c.unmatched_reason)
     )
-
-
-async def count_settled(connection: AsyncConnection, website_id: str) -> AnyRow:
-    """`tied`, `ignored`, `left`: how many conversations, each in the first that applies."""
-
-    def of(condition: ColumnElement[bool], *before: ColumnElement[bool]) -> ColumnElement[int]:
-        hidden = [(one, 0) for one in before]
-        return func.coalesce(func.sum(case(*hidden, (condition, 1), else_=0)), 0)
-
-    tied, ignored, left = is_tied(website_id), is_ignored(website_id), is_left_alone()
-    query = select(
-        of(tied).label("tied"),
-        of(ignored, tied).label("ignored"),
-        of(left, tied, ignored).label("left"),
-    ).where(*unmatched_of(website_id))
-    return (await connection.execute(query)).one()
 
 
 async def count_group(

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.db.keyset import read_cursor
 from app.edits.ties import require_domain
-from app.edits.unmatched_groups import by_domain
 from app.edits.wishes import NO_ADDRESS
 from app.errors import NotFound
 from app.matching.rules import REASONS
@@ -23,49 +18,26 @@ from app.pages.text import clean
 
 router = APIRouter(dependencies=[Depends(viewer)])
 
-DOMAINS_SHOWN = 12
 ROWS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """One reason; `domains` the largest of its domains, `rest` how many conversations the others have."""
-
-    reason: str
-    count: int
-    latest: Any
-    domains: list[Any]
-    rest: int
 
 
 @router.get("/unmatched")
 async def unmatched(request: Request) -> Response:
     async with visit(request) as page:
         connection, website_id = page.connection, page.website_id
-        reasons = await queries.by_reason(connection, website_id)
-        domains = await by_domain(connection, website_id)
-        settled = await queries.count_settled(connection, website_id)
+        groups, settled = await queries.read_groups(connection, website_id)
         latest = await queries_remedies.latest_remedies(
             connection, website_id, queries_remedies.LATEST
         )
     done_id = request.query_params.get("done", "")
     return page.show(
         "unmatched.html",
-        groups=groups_of(reasons, domains),
+        groups=groups,
         settled=settled,
         latest=latest,
         just_done=next((row for row in latest if row.id == done_id and not row.undone_at), None),
         words=remedy_words,
     )
-
-
-def groups_of(reasons: Sequence[Any], domains: Sequence[Any]) -> list[Group]:
-    groups = []
-    for reason in reasons:
-        own = [d for d in domains if d.reason == reason.reason and d.domain][:DOMAINS_SHOWN]
-        rest = reason.n - sum(domain.n for domain in own)
-        groups.append(Group(reason.reason, reason.n, reason.latest, own, rest))
-    return groups
 
 
 @router.get("/unmatched/group")

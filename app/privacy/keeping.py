@@ -1,6 +1,4 @@
-"""What goes on by itself in every process that works: finishing erasures, dropping what is kept too long,
-having the database know its tables.
-"""
+"""What goes on by itself in every process that works: finishing erasures, dropping what is kept too long."""
 
 from __future__ import annotations
 
@@ -10,7 +8,6 @@ import contextlib
 import structlog
 
 from app.db.session import Database
-from app.db.statistics import keep_statistics
 from app.db.turns import take_turn
 from app.errors import CrispsyncError
 from app.privacy.retention import purge
@@ -39,7 +36,6 @@ async def keep_house(db: Database, settings: Settings, stopping: asyncio.Event) 
 
 
 async def look_once(db: Database, settings: Settings) -> None:
-    await keep_statistics(db)
     if await is_anything_left(db) and await take_turn(db, "sweep erased", SWEEP_EVERY):
         await sweep(db, settings.uploads_folder)
     if await take_turn(db, "purge", PURGE_EVERY):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import httpx
 import pytest
 
 from app.db.session import open_database
-from app.db.statistics import keep_statistics
 from app.insights.keep import catch_up
+from app.pages.parts import Uploads
 from app.websites.business_hours import DEFAULT
 from tests.bench.databases import database
 from tests.bench.figures import tell
@@ -70,13 +71,14 @@ def test_pages_of_a_big_website(kind: str, tmp_path: Path) -> None:
 async def _measure(url: str, kind: str) -> list[str]:
     """The pages that are too slow, with their figures."""
     db = open_database(url)
-    await keep_statistics(db)
     began = time.perf_counter()
     await catch_up(db, DEFAULT)
     tell(
         f"  {kind}: what the threads tell, brought up to date: {time.perf_counter() - began:.1f} s"
     )
-    transport = httpx.ASGITransport(app=pages_app(db, Stand()))
+    app = pages_app(db, Stand())
+    app.state.uploads = Uploads(Path(tempfile.gettempdir()), 1)
+    transport = httpx.ASGITransport(app=app)
     slow = []
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=600) as client:
         (await log_in_as(db)).give(client)

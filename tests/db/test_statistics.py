@@ -1,4 +1,4 @@
-"""SQLite plans by what is in its tables: in its process, without anybody who asks it to look."""
+"""SQLite plans by the statistics of a typical database, whatever is in this one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 import pytest_asyncio
 from sqlalchemy import text
 
+from app.db.migrate import open_for_migration
 from app.db.session import Database, open_database
-from app.db.statistics import LEAST, keep_statistics
+from app.db.typical import TYPICAL, write_typical_statistics
 from app.insights.risk import accounts_at_risk
-from app.privacy.keeping import look_once
-from app.settings import Settings
 from tests.pages import rows
 from tests.pages.rows import SITE, put
 
@@ -55,29 +54,33 @@ async def steps(db: Database) -> int:
     return len(counted)
 
 
-async def test_a_table_that_has_grown_is_looked_at_once(db: Database) -> None:
-    assert not await keep_statistics(db), "nothing is there"
+async def test_it_plans_by_a_typical_database(db: Database) -> None:
     await fill(db)
-    async with db.read() as connection:  # a second connection, which was opened before
-        assert await connection.scalar(text("SELECT 1")) == 1
-    before = await steps(db)
-    await look_once(db, Settings())
-    assert await steps(db) < before / 5
-    assert not await keep_statistics(db), "it knows all of them"
+    planned = await steps(db)
+    async with db.write() as connection:
+        await connection.execute(text("DELETE FROM sqlite_stat1"))
+    await db.engine.dispose()
+    assert planned < await steps(db) / 5
 
 
-async def test_a_few_more_are_no_reason(db: Database) -> None:
-    await fill(db)
-    assert await keep_statistics(db)
-    more = [rows.conversation(f"more{n}") for n in range(LEAST // 2)]
-    await put(db, more)
-    assert not await keep_statistics(db)
-    await put(db, [rows.message("c0-0", n, "said") for n in range(LEAST + 1)])
-    assert await keep_statistics(db)
+async def test_every_index_of_these_tables_is_typical(db: Database) -> None:
+    async with db.read() as connection:
+        told = await connection.execute(text("SELECT tbl, idx, stat FROM sqlite_stat1"))
+        known = {row.idx: row for row in told}
+        tables = {row.tbl for row in known.values()}
+        found = await connection.execute(
+            text("SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'")
+        )
+        indexes = {row.name for row in found if row.tbl_name in tables}
+    assert indexes == set(known) == set(TYPICAL)
+    for name, row in known.items():
+        numbers = [int(number) for number in row.stat.split()]
+        assert numbers == sorted(numbers, reverse=True), name
 
 
-async def test_postgresql_looks_by_itself(migrated_postgres_url: str) -> None:
-    opened = open_database(migrated_postgres_url)
-    await fill(opened)
-    assert not await keep_statistics(opened)
-    await opened.close()
+async def test_what_somebody_else_found_is_replaced(sqlite_url: str) -> None:
+    with open_for_migration(sqlite_url) as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE sqlite_stat1 SET stat = '1 1 1'")
+        write_typical_statistics(connection)
+        rows = connection.exec_driver_sql("SELECT idx, stat FROM sqlite_stat1").all()
+    assert {row.idx: row.stat for row in rows} == dict(TYPICAL)
