@@ -14,6 +14,7 @@ from app.accounts.tokens import actor_of_token
 from app.alerts.work import alerting
 from app.api.app import mount_api
 from app.db.session import Database, open_database
+from app.garbage import keep_what_is_loaded
 from app.jobs import no_bell, ring_redis
 from app.pages.parts import Uploads
 from app.pages.routes import install
@@ -53,6 +54,7 @@ def create_app(settings: Settings, alongside: Alongside | None = None) -> FastAP
                 opened_intake(db, settings, partial(_ring_for_hooks, app)) as receiver,
             ):
                 app.state.hook_receiver = receiver
+                keep_what_is_loaded()
                 yield
         finally:
             await db.close()

@@ -8,7 +8,7 @@ import weakref
 from click.testing import CliRunner
 
 from app.cli import main
-from app.garbage import NEW_OBJECTS
+from app.garbage import NEW_OBJECTS, keep_what_is_loaded
 
 
 class Knot:
@@ -26,3 +26,16 @@ def test_each_command_searches_rarely_and_still_frees_cycles() -> None:
         assert gone() is None, len(kept)
     finally:
         gc.set_threshold(*before)
+
+
+def test_what_a_server_loaded_is_gone_through_no_more() -> None:
+    loaded = [Knot() for _ in range(1000)]
+    frozen = gc.get_freeze_count()
+    try:
+        keep_what_is_loaded()
+        assert gc.get_freeze_count() >= frozen + len(loaded)
+        gone = weakref.ref(Knot())
+        gc.collect()
+        assert gone() is None
+    finally:
+        gc.unfreeze()

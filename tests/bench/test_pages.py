@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from app.db.session import open_database
+from app.garbage import keep_what_is_loaded, search_rarely
 from app.insights.keep import catch_up
 from app.pages.parts import Uploads
 from app.websites.business_hours import DEFAULT
@@ -76,10 +77,12 @@ async def _measure(url: str, kind: str) -> list[str]:
     tell(
         f"  {kind}: what the threads tell, brought up to date: {time.perf_counter() - began:.1f} s"
     )
+    search_rarely()
     app = pages_app(db, Stand())
     app.state.uploads = Uploads(Path(tempfile.gettempdir()), 1)
     transport = httpx.ASGITransport(app=app)
     slow = []
+    keep_what_is_loaded()
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=600) as client:
         (await log_in_as(db)).give(client)
         for path in (*PATHS, *SEARCHES):
