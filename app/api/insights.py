@@ -13,8 +13,9 @@ from app.api.caller import Asked, Caller, Db, chosen
 from app.api.problems import errors
 from app.errors import Refused
 from app.insights.groups import GroupFigures
+from app.insights.keep import read_changed
 from app.insights.read import By, Member, Period, hours_of, read_behind, read_groups
-from app.insights.risk import SILENT_DAYS, WAITING_HOURS, AccountAtRisk, accounts_at_risk
+from app.insights.risk import SILENT_DAYS, WAITING_HOURS, AccountAtRisk, Limits, accounts_at_risk
 from app.insights.thread import Span
 from app.published.shapes import Moment, Shape
 
@@ -167,8 +168,8 @@ async def list_at_risk(
             connection,
             website_id,
             clock.now(),
-            silent_days=silent_days,
-            waiting_hours=waiting_hours,
+            await read_changed(connection, website_id),
+            limits=Limits(silent_days, waiting_hours),
         )
     data = [_at_risk(website_id, one) for one in found.accounts]
     return answer(request, AtRiskList(data=data))

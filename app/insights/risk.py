@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.tables import companies
 from app.conversations.tables import conversation_companies, conversations
 from app.db.base import AnySelect, StoredRow, UtcDateTime
-from app.insights.keep import read_changed
 from app.insights.waiting import find_waiting, reason_columns
 
 Reason = Literal["waiting", "badly_rated", "silent"]
@@ -34,6 +33,17 @@ _CLOCKS = timedelta(days=1)
 _c, _link = conversations.c, conversation_companies.c
 _OWNED = and_(_link.website_id == _c.website_id, _link.conversation_id == _c.id)
 _spoken_at = func.coalesce(_c.last_message_at, _c.crisp_updated_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From when on a company is silent, and a customer waits for too long."""
+
+    silent_days: int = SILENT_DAYS
+    waiting_hours: int = WAITING_HOURS
+
+
+USUAL_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +88,23 @@ async def accounts_at_risk(
     connection: AsyncConnection,
     website_id: str,
     now: datetime,
+    changed: Collection[str] | None,
     *,
-    silent_days: int = SILENT_DAYS,
-    waiting_hours: int = WAITING_HOURS,
+    limits: Limits = USUAL_LIMITS,
     reason: Reason | None = None,
     start: int = 0,
     most: int | None = None,
 ) -> AtRisk:
     """Those with most reasons first, then who waits longest: `most` of them from `start` on.
 
-    Silent: nobody wrote for so many days. `reason` leaves out those for which it does not hold. Three
-    statements.
+    Silent: nobody wrote for so many days. `reason` leaves out those for which it does not hold. `changed`:
+    what `read_changed` told before. Two statements.
     """
-    silent_since = now - timedelta(days=silent_days)
-    waiting_since = now - timedelta(hours=waiting_hours)
-    found = await _find(connection, website_id, silent_since, waiting_since, now - RATED_WITHIN)
+    silent_since = now - timedelta(days=limits.silent_days)
+    waiting_since = now - timedelta(hours=limits.waiting_hours)
+    found = await _find(
+        connection, website_id, silent_since, waiting_since, now - RATED_WITHIN, changed
+    )
     wanted = [one for one in found if reason is None or reason in one.reasons]
     ordered = sorted(wanted, key=lambda one: _urgency(one, now))
     shown = ordered[start:] if most is None else ordered[start : start + most]
@@ -124,8 +136,8 @@ async def _find(
     silent_since: datetime,
     waiting_since: datetime,
     rated_since: datetime,
+    changed: Collection[str] | None,
 ) -> list[_Found]:
-    changed = await read_changed(connection, website_id)
     reasons = union_all(
         *find_waiting(website_id, waiting_since, changed),
         _badly_rated(website_id, rated_since),

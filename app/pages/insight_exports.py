@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.insights.groups import GroupFigures
+from app.insights.keep import read_changed
 from app.insights.read import Opened
-from app.insights.risk import AccountAtRisk, accounts_at_risk
+from app.insights.risk import AccountAtRisk, Limits, accounts_at_risk
 from app.insights.thread import Span
 from app.pages.access import viewer
 from app.pages.frame import visit
@@ -65,8 +66,8 @@ async def at_risk_csv(request: Request) -> Response:
             page.connection,
             page.website_id,
             page.frame.moments.now,
-            silent_days=asked.silent_days,
-            waiting_hours=asked.waiting_hours,
+            await read_changed(page.connection, page.website_id),
+            limits=Limits(asked.silent_days, asked.waiting_hours),
             reason=asked.reason,
         )
     return _file("accounts-at-risk", "", AT_RISK, [_account(one) for one in found.accounts])

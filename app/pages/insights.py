@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations
+from app.insights.keep import read_changed
 from app.insights.read import By
 from app.insights.risk import (
     BAD_RATING,
@@ -19,6 +20,7 @@ from app.insights.risk import (
     REASONS,
     SILENT_DAYS,
     WAITING_HOURS,
+    Limits,
     Reason,
     accounts_at_risk,
 )
@@ -175,8 +177,8 @@ async def at_risk(request: Request) -> Response:
             page.connection,
             page.website_id,
             page.frame.moments.now,
-            silent_days=asked.silent_days,
-            waiting_hours=asked.waiting_hours,
+            await read_changed(page.connection, page.website_id),
+            limits=Limits(asked.silent_days, asked.waiting_hours),
             reason=asked.reason,
             start=(asked.page - 1) * ROWS,
             most=ROWS,

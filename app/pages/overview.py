@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.insights.keep import read_changed
 from app.insights.risk import accounts_at_risk
 from app.pages import queries_conversations, queries_figures
 from app.pages import queries_overview as queries
@@ -41,7 +42,8 @@ async def overview(request: Request) -> Response:
     async with visit(request) as page:
         connection, website_id, moments = page.connection, page.website_id, page.frame.moments
         totals = await queries.totals(connection, website_id)
-        waiting, newest = await queries.waiting_and_newest(connection, website_id, ROWS)
+        changed = await read_changed(connection, website_id)
+        waiting, newest = await queries.waiting_and_newest(connection, website_id, ROWS, changed)
         shown = {row.id for row in (*waiting, *newest)}
         owners = await queries_conversations.companies_of(connection, website_id, shown)
         days = moments.days(DAYS)
@@ -49,7 +51,7 @@ async def overview(request: Request) -> Response:
         since = moments.now - timedelta(days=DAYS)
         busiest = await queries.busiest(connection, website_id, since, BUSIEST)
         finished = await queries.last_runs(connection, website_id)
-        at_risk = await accounts_at_risk(connection, website_id, moments.now, most=AT_RISK)
+        at_risk = await accounts_at_risk(connection, website_id, moments.now, changed, most=AT_RISK)
     runs = [view_run(run, moments) for run in page.frame.runs]
     last = {part: view_run(run, moments) for part, run in finished.items()}
     return page.show(

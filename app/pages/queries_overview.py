@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import CompoundSelect, and_, case, func, not_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations, messages
+from app.db.one_of import is_one_of
 from app.db.together import ask_together
+from app.insights.tables import thread_facts
 from app.pages.queries_conversations import OPEN, last_human, rows_of, waiting
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.states import UNFINISHED
@@ -41,26 +43,48 @@ async def totals(connection: AsyncConnection, website_id: str) -> AnyRow:
 
 
 async def waiting_and_newest(
-    connection: AsyncConnection, website_id: str, limit: int
+    connection: AsyncConnection, website_id: str, limit: int, changed: Collection[str] | None
 ) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
     """Those that wait longest, each with `waiting_since` and in `waiting_count` how many wait in all,
-    and the newest ones; one statement.
+    and the newest ones; one statement. `changed`: see `read_changed`.
     """
     waiting, newest = await ask_together(
-        connection, _longest_waiting(website_id, limit), _newest(website_id, limit)
+        connection, _longest_waiting(website_id, limit, changed), _newest(website_id, limit)
     )
     return waiting, newest
 
 
-def _longest_waiting(website_id: str, limit: int) -> AnySelect:
-    since = last_human(messages.c.sent_at)
+def _longest_waiting(website_id: str, limit: int, changed: Collection[str] | None) -> AnySelect:
+    which = _waiting_ids(website_id, changed).subquery("which")
+    many = select(func.count()).select_from(which).scalar_subquery()
     return (
         rows_of(
-            website_id, since.label("waiting_since"), func.count().over().label("waiting_count")
+            website_id,
+            last_human(messages.c.sent_at).label("waiting_since"),
+            many.label("waiting_count"),
         )
-        .where(*waiting())
+        .where(conversations.c.id.in_(select(which.c.id)))
         .order_by(conversations.c.crisp_updated_at, conversations.c.id)
         .limit(limit)
+    )
+
+
+def _waiting_ids(
+    website_id: str, changed: Collection[str] | None
+) -> AnySelect | CompoundSelect[Any]:
+    """By what is kept of each thread, and of those that changed since by their messages."""
+    c, f = conversations.c, thread_facts.c
+    by_messages = select(c.id).where(c.website_id == website_id, *waiting())
+    if changed is None:
+        return by_messages
+    kept = select(f.conversation_id.label("id")).where(
+        f.website_id == website_id, f.waiting_since.is_not(None)
+    )
+    if not changed:
+        return kept
+    return union_all(
+        kept.where(not_(is_one_of(f.conversation_id, changed))),
+        by_messages.where(is_one_of(c.id, changed)),
     )
 
 

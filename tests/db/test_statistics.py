@@ -48,7 +48,7 @@ async def steps(db: Database) -> int:
     async with db.read() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         await driver.set_progress_handler(count, 1000)
-        found = await accounts_at_risk(connection, SITE, NOW)
+        found = await accounts_at_risk(connection, SITE, NOW, None)
         await driver.set_progress_handler(None, 0)
     assert found.by_reason["silent"] == COMPANIES
     return len(counted)

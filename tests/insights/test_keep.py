@@ -17,10 +17,11 @@ from app.db.changes import change_batches, change_counters
 from app.db.feed import drop_changes
 from app.errors import Refused
 from app.insights import keep, read
-from app.insights.keep import catch_up
+from app.insights.keep import catch_up, read_changed
 from app.insights.read import By, Period, hours_of, read_groups, read_opened
-from app.insights.risk import accounts_at_risk
+from app.insights.risk import Limits, accounts_at_risk
 from app.insights.tables import thread_facts, thread_facts_places
+from app.pages.queries_overview import waiting_and_newest
 from app.sandbox.churn import FULL_MIX, make
 from app.websites.business_hours import DEFAULT
 from app.websites.tables import websites
@@ -52,13 +53,17 @@ async def change_and_pull(crisp: Crispsync, count: int = 40) -> None:
 async def groups(connection: Any, crisp: Crispsync) -> dict[str, Any]:
     website_id = crisp.website_id
     hours = await hours_of(connection, website_id, DEFAULT)
+    changed = await read_changed(connection, website_id)
     return {
         by: await read_groups(connection, website_id, by, EVER, hours) for by in get_args(By)
     } | {
         "each": sorted(
             await read_opened(connection, website_id, EVER, hours), key=lambda one: one.id
         ),
-        "at risk": await accounts_at_risk(connection, website_id, NOW, waiting_hours=1),
+        "at risk": await accounts_at_risk(
+            connection, website_id, NOW, changed, limits=Limits(waiting_hours=1)
+        ),
+        "waiting": await waiting_and_newest(connection, website_id, 100, changed),
     }
 
 
