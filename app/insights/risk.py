@@ -139,7 +139,7 @@ async def _find(
     changed: Collection[str] | None,
 ) -> list[_Found]:
     reasons = union_all(
-        *find_waiting(website_id, waiting_since, changed),
+        find_waiting(website_id, waiting_since, changed),
         _badly_rated(website_id, rated_since),
         _silent(website_id, silent_since),
     ).subquery("reasons")

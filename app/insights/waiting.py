@@ -6,7 +6,20 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, and_, case, cast, func, literal, not_, null, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Numeric,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    not_,
+    null,
+    select,
+    union_all,
+)
 
 from app.conversations.tables import conversation_companies, conversations, messages
 from app.db.base import AnySelect, UtcDateTime
@@ -35,39 +48,43 @@ def reason_columns(
     )
 
 
-def find_waiting(
-    website_id: str, before: datetime, changed: Collection[str] | None
-) -> list[AnySelect]:
-    """Since when the customers of each company have waited longest; only those before that moment.
+def find_waiting(website_id: str, before: datetime, changed: Collection[str] | None) -> AnySelect:
+    """Since when the customers of each company have waited longest; only those before that moment."""
+    threads = waiting_threads(website_id, changed, before).subquery("threads")
+    owned = and_(_link.website_id == website_id, _link.conversation_id == threads.c.id)
+    longest = func.min(threads.c.since, type_=UtcDateTime())
+    return (
+        select(*reason_columns(_link.company_id, "waiting", waiting_since=longest))
+        .join_from(threads, conversation_companies, owned)
+        .group_by(_link.company_id)
+    )
+
+
+def waiting_threads(
+    website_id: str, changed: Collection[str] | None, before: datetime | None = None
+) -> AnySelect | CompoundSelect[Any]:
+    """`id`, `since`: the conversations in which a customer waits, and the first message without an answer.
 
     From what is kept, and of the conversations that `changed` since from their messages; None is all.
     """
     if changed is None:
-        return [_waiting_in_threads(website_id, before)]
+        return _by_messages(website_id, before)
     f = thread_facts.c
-    owned = and_(_link.website_id == website_id, _link.conversation_id == f.conversation_id)
-    kept = (
-        select(
-            *reason_columns(
-                _link.company_id,
-                "waiting",
-                waiting_since=func.min(f.waiting_since, type_=UtcDateTime()),
-            )
-        )
-        .join_from(thread_facts, conversation_companies, owned)
-        .where(f.website_id == website_id, f.waiting_since <= before)
-        .group_by(_link.company_id)
+    kept = select(f.conversation_id.label("id"), f.waiting_since.label("since")).where(
+        f.website_id == website_id, f.waiting_since.is_not(None)
     )
+    if before is not None:
+        kept = kept.where(f.waiting_since <= before)
     if not changed:
-        return [kept]
-    return [
+        return kept
+    return union_all(
         kept.where(not_(is_one_of(f.conversation_id, changed))),
-        _waiting_in_threads(website_id, before, is_one_of(_c.id, changed)),
-    ]
+        _by_messages(website_id, before, is_one_of(_c.id, changed)),
+    )
 
 
-def _waiting_in_threads(
-    website_id: str, before: datetime, *narrowed: ColumnElement[bool]
+def _by_messages(
+    website_id: str, before: datetime | None, *narrowed: ColumnElement[bool]
 ) -> AnySelect:
     """As app/insights/thread.py has it: from the first message after the last answer of a person."""
     answered_at = func.max(case((_m.direction == "outbound", _m.sent_at)), type_=UtcDateTime())
@@ -83,34 +100,27 @@ def _waiting_in_threads(
             *narrowed,
         )
         .group_by(_c.website_id, _c.id)
-        # Those that wait, and had already been asked something by then.
         .having(
             func.max(case((_m.direction == "inbound", _m.sent_at)), type_=UtcDateTime())
             > func.coalesce(answered_at, _long_ago())
         )
-        .having(func.min(_m.sent_at) <= before)
-        .subquery("talks")
     )
-    asked = and_(_m.website_id == website_id, _m.conversation_id == talks.c.id)
-    since = (
-        select(talks.c.id, func.min(_m.sent_at).label("since"))
-        .join_from(talks, messages, asked)
+    if before is not None:  # those that had already been asked something by then
+        talks = talks.having(func.min(_m.sent_at) <= before)
+    found = talks.subquery("talks")
+    asked = and_(_m.website_id == website_id, _m.conversation_id == found.c.id)
+    since = func.min(_m.sent_at, type_=UtcDateTime())
+    query = (
+        select(found.c.id, since.label("since"))
+        .join_from(found, messages, asked)
         .where(
             _HUMAN,
             _m.direction == "inbound",
-            _m.sent_at > func.coalesce(talks.c.answered_at, _long_ago()),
+            _m.sent_at > func.coalesce(found.c.answered_at, _long_ago()),
         )
-        .group_by(talks.c.id)
-        .having(func.min(_m.sent_at) <= before)
-        .subquery("since")
+        .group_by(found.c.id)
     )
-    owned = and_(_link.website_id == website_id, _link.conversation_id == since.c.id)
-    longest = func.min(since.c.since, type_=UtcDateTime())
-    return (
-        select(*reason_columns(_link.company_id, "waiting", waiting_since=longest))
-        .join_from(since, conversation_companies, owned)
-        .group_by(_link.company_id)
-    )
+    return query if before is None else query.having(func.min(_m.sent_at) <= before)
 
 
 def _long_ago() -> ColumnElement[Any]:

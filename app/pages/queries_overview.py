@@ -6,16 +6,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, and_, case, func, not_, select, union_all
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
 from app.contacts.tables import contacts
-from app.conversations.tables import conversation_companies, conversations, messages
-from app.db.one_of import is_one_of
+from app.conversations.tables import conversation_companies, conversations
 from app.db.together import ask_together
-from app.insights.tables import thread_facts
-from app.pages.queries_conversations import OPEN, last_human, rows_of, waiting
+from app.insights.waiting import waiting_threads
+from app.pages.queries_conversations import OPEN, rows_of
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.states import UNFINISHED
 from app.sync.tables import sync_runs
@@ -55,36 +54,18 @@ async def waiting_and_newest(
 
 
 def _longest_waiting(website_id: str, limit: int, changed: Collection[str] | None) -> AnySelect:
-    which = _waiting_ids(website_id, changed).subquery("which")
-    many = select(func.count()).select_from(which).scalar_subquery()
-    return (
-        rows_of(
-            website_id,
-            last_human(messages.c.sent_at).label("waiting_since"),
-            many.label("waiting_count"),
-        )
-        .where(conversations.c.id.in_(select(which.c.id)))
-        .order_by(conversations.c.crisp_updated_at, conversations.c.id)
+    threads = waiting_threads(website_id, changed).subquery("threads")
+    many = select(func.count()).select_from(threads).scalar_subquery()
+    longest = (
+        select(threads.c.id, threads.c.since)
+        .order_by(threads.c.since, threads.c.id)
         .limit(limit)
+        .subquery("longest")
     )
-
-
-def _waiting_ids(
-    website_id: str, changed: Collection[str] | None
-) -> AnySelect | CompoundSelect[Any]:
-    """By what is kept of each thread, and of those that changed since by their messages."""
-    c, f = conversations.c, thread_facts.c
-    by_messages = select(c.id).where(c.website_id == website_id, *waiting())
-    if changed is None:
-        return by_messages
-    kept = select(f.conversation_id.label("id")).where(
-        f.website_id == website_id, f.waiting_since.is_not(None)
-    )
-    if not changed:
-        return kept
-    return union_all(
-        kept.where(not_(is_one_of(f.conversation_id, changed))),
-        by_messages.where(is_one_of(c.id, changed)),
+    return (
+        rows_of(website_id, longest.c.since.label("waiting_since"), many.label("waiting_count"))
+        .join(longest, longest.c.id == conversations.c.id)
+        .order_by(longest.c.since, longest.c.id)
     )
 
 
