@@ -1,6 +1,6 @@
 """What each thread tells, kept for the figures; made anew by whoever works when nothing is there.
 
-And who belongs to a company now, counted for each list of contacts, by an index alone.
+And indexes that answer alone who belongs to a company now, and which conversations have no contact.
 """
 
 from __future__ import annotations
@@ -68,9 +68,24 @@ def upgrade() -> None:
         sqlite_where=sa.text("until IS NULL"),
         postgresql_where=sa.text("until IS NULL"),
     )
+    _index_unmatched("id")
+
+
+def _index_unmatched(*more: str) -> None:
+    name = "ix_conversations_unmatched"
+    op.drop_index(name, table_name="conversations")
+    columns = ["website_id", "unmatched_reason", "crisp_updated_at", "deleted_at", "email_norm"]
+    op.create_index(
+        name,
+        "conversations",
+        [*columns, *more],
+        sqlite_where=sa.text("unmatched_reason IS NOT NULL"),
+        postgresql_where=sa.text("unmatched_reason IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
+    _index_unmatched()
     op.drop_index("ix_contact_companies_current", table_name="contact_companies")
     op.drop_table("thread_facts_places")
     op.drop_table("thread_facts")

@@ -149,6 +149,7 @@ conversations = website_table(
         "crisp_updated_at",
         "deleted_at",
         "email_norm",
+        "id",
         sqlite_where=text("unmatched_reason IS NOT NULL"),
         postgresql_where=text("unmatched_reason IS NOT NULL"),
     ),

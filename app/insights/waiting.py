@@ -95,7 +95,6 @@ def _by_messages(
             _c.website_id == website_id,
             _c.deleted_at.is_(None),
             _c.status != "resolved",
-            _c.message_count > 0,
             _HUMAN,
             *narrowed,
         )
