@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -16,6 +16,7 @@ from app.db.base import StoredRow, new_id
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import Row, update_rows
 from app.imports.ahead import one_ahead
+from app.imports.chunks import Chunk, is_planned, read_chunks
 from app.imports.diff import SOURCE, sources_before, value_of
 from app.imports.known import Known, find_holders
 from app.imports.repaired import mark_repaired
@@ -27,8 +28,6 @@ from app.records import CompanyRef, ContactEdit, Fields
 from app.sources import INFERRED, source
 from app.websites.rules import lock_website
 
-CHUNK = 2000
-"""Each statement costs the same for many rows as for few; a chunk holds the website for a second at most."""
 _KEY = ("website_id", "import_id", "line")
 _CHANGED = Problem(
     "changed_meanwhile",
@@ -53,33 +52,12 @@ class Step:
 Apply = Callable[[AsyncConnection, Work, Sequence[Step]], Awaitable[list[Row]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """The planned rows among the next lines, the last of which is `last`."""
-
-    last: int
-    rows: Sequence[StoredRow]
-
-
 async def commit(work: Work) -> None:
     """Every planned row once, in transactions of CHUNK rows, from where the work stopped."""
-    async with one_ahead(_chunks(work)) as chunks:
+    async with one_ahead(read_chunks(work)) as chunks:
         async for chunk in chunks:
             await _chunk_or_singly(work, chunk)
     await work.db.transact(lambda connection: _end(connection, work))
-
-
-async def _chunks(work: Work) -> AsyncGenerator[Chunk, None]:
-    """Nobody else changes them: whoever takes the work over has a newer lease, which `Work.save` notices."""
-    done = work.checkpoint.get("done", 0)
-    while True:
-        async with work.db.read() as connection:
-            last = await last_of_chunk(connection, work, CHUNK, done)
-            if last is None:
-                return
-            rows = await _next_rows(connection, work, done, last)
-        yield Chunk(last, rows)
-        done = last
 
 
 async def _chunk_or_singly(work: Work, chunk: Chunk) -> None:
@@ -113,41 +91,6 @@ async def _commit_chunk(
     checkpoint = {**work.checkpoint, "done": chunk.last}
     await work.save(connection, counts=counts, checkpoint=checkpoint)
     work.counts, work.checkpoint = counts, checkpoint
-
-
-async def last_of_chunk(
-    connection: AsyncConnection, work: Work, size: int, done: int
-) -> int | None:
-    """Where the next `size` lines behind `done` end; None behind the last.
-
-    All lines, not only those to be applied: to find these, all that were applied would be read again.
-    """
-    lines = (
-        select(import_rows.c.line)
-        .where(
-            import_rows.c.website_id == work.website_id,
-            import_rows.c.import_id == work.row_id,
-            import_rows.c.line > done,
-        )
-        .order_by(import_rows.c.line)
-        .limit(size)
-        .subquery()
-    )
-    last: int | None = await connection.scalar(select(func.max(lines.c.line)))
-    return last
-
-
-async def _next_rows(
-    connection: AsyncConnection, work: Work, done: int, last: int
-) -> Sequence[StoredRow]:
-    c = import_rows.c
-    rows = await connection.execute(
-        select(c.website_id, c.import_id, c.line, c.outcome, c.state, c.email_norm, c.contact_id,
-               c.changes, c.problems, c.basis)
-        .where(*_planned(work), c.line > done, c.line <= last)
-        .order_by(c.line)
-    )  # fmt: skip
-    return rows.all()
 
 
 def _sort_out(
@@ -258,7 +201,7 @@ async def _save_results(
     await update_rows(connection, import_rows, others, key=_KEY)
     await connection.execute(
         update(import_rows)
-        .where(*_planned(work), import_rows.c.line.between(rows[0].line, rows[-1].line))
+        .where(*is_planned(work), import_rows.c.line.between(rows[0].line, rows[-1].line))
         .values(state="applied")
     )
 
@@ -268,15 +211,6 @@ def _went_as_planned(row: StoredRow, result: Row) -> bool:
         result["state"] == "applied"
         and result["changes"] is row.changes
         and result["contact_id"] == row.contact_id
-    )
-
-
-def _planned(work: Work) -> tuple[ColumnElement[bool], ...]:
-    return (
-        import_rows.c.website_id == work.website_id,
-        import_rows.c.import_id == work.row_id,
-        import_rows.c.outcome.in_(("create", "update")),
-        import_rows.c.state == "planned",
     )
 
 

@@ -374,7 +374,7 @@ async def test_attributes_keep_their_type(database_url: str, tmp_path: Path) -> 
 async def test_a_killed_import_goes_on_where_it_stopped(
     database_url: str, tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("plan", "commit", "undo"):
+    for module in ("plan", "chunks", "undo"):
         monkeypatch.setattr(f"app.imports.{module}.CHUNK", 7)
     rows = "".join(f"p{n}@x.example,P {n}\n" for n in range(40)) + "p3@x.example,Again\n"
     async with importing(database_url, tmp_path) as site:  # SPEC I9

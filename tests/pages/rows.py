@@ -135,7 +135,8 @@ def belongs(conversation_id: str, company_id: str, *, site: str = SITE) -> tuple
 def message(
     conversation_id: str, fingerprint: int, body: str = "Hello", *, site: str = SITE, **given: Any
 ) -> tuple[Table, Row]:
-    plain = {"direction": "inbound", "type": "text", "sent_at": ago(minutes=60 - fingerprint % 50)}
+    sent_at = ago(minutes=60 - fingerprint % 50)
+    plain = {"direction": "inbound", "type": "text", "sent_at": sent_at, "complete": True}
     ids = {"website_id": site, "conversation_id": conversation_id, "fingerprint": fingerprint}
     return row_of(messages, **{**ids, "body": body, **plain, **given})
 
