@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
+from typing import NamedTuple
 
 from app.insights.thread import Span, ThreadFigures
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """A conversation in a group; `rating` as Crisp has it, 1 to 5."""
 
     figures: ThreadFigures

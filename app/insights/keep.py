@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,7 @@ from app.websites.tables import websites
 log = structlog.get_logger(__name__)
 
 EVERY = 10.0
+REST = 1.0
 BATCHES, THREADS = 5, 200
 """At once: batches of the feed, or threads of a website whose facts are made anew."""
 MOST_UNREAD = 100
@@ -63,7 +65,7 @@ async def keep_facts(db: Database, usual_hours: str, stopping: asyncio.Event) ->
     while not stopping.is_set():
         try:
             if await take_turn(db, "thread facts", EVERY):
-                await catch_up(db, usual_hours, stopping)
+                await catch_up(db, usual_hours, stopping, rest=REST)
         except CrispsyncError as error:
             log.warning("facts.wait", error=type(error).__name__)
         except Exception:  # the loop outlives whatever one look brings
@@ -73,13 +75,20 @@ async def keep_facts(db: Database, usual_hours: str, stopping: asyncio.Event) ->
                 await stopping.wait()
 
 
-async def catch_up(db: Database, usual_hours: str, stopping: asyncio.Event | None = None) -> None:
-    """Until each website's facts tell what its threads do, or it is stopped."""
+async def catch_up(
+    db: Database, usual_hours: str, stopping: asyncio.Event | None = None, *, rest: float = 0.0
+) -> None:
+    """Until each website's facts tell what its threads do, or it is stopped.
+
+    `rest`: how many times as long as it worked it lets others work.
+    """
     while behind := await _websites_behind(db, usual_hours):
         for place in behind:  # in turns: one that has much to do keeps no other waiting
             if stopping is not None and stopping.is_set():
                 return
+            began = time.monotonic()
             await _step(db, place)
+            await asyncio.sleep(rest * (time.monotonic() - began))
 
 
 async def _websites_behind(db: Database, usual_hours: str) -> list[Place]:

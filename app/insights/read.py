@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,8 +59,7 @@ Owners = Mapping[str, Sequence[Key]]
 """The companies of each conversation, by its id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A conversation of the period; `operator` is who first answered, else whom it is assigned to."""
 
     id: str
@@ -70,8 +69,7 @@ class Opened:
     counted: Counted
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A conversation in one of its groups."""
 
     id: str

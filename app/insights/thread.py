@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 from app.websites.business_hours import BusinessHours
 
@@ -26,16 +27,14 @@ class Said:
         return self.direction != "internal" and not self.automated
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The same span in calendar time and in business hours."""
 
     seconds: int
     business_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadFacts:
+class ThreadFacts(NamedTuple):
     """What a thread tells by itself, whatever the state of its conversation is now.
 
     `responder_id` and `responder` are who first answered, `last_state` what the thread told last,
@@ -53,8 +52,7 @@ class ThreadFacts:
     last_contact_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadFigures:
+class ThreadFigures(NamedTuple):
     first_inbound_at: datetime | None = None
     first_response: Span | None = None
     responder: str | None = None

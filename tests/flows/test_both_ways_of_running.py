@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from redis import Redis
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from app.db.changes import change_counters
+from app.insights.tables import thread_facts, thread_facts_places
 from app.sandbox.message_changes import send_message
 from app.sync.tables import sync_runs
-from tests.beside import change, runs, sandbox_beside, states, stored_conversations, until
+from tests.beside import change, fetch, runs, sandbox_beside, states, stored_conversations, until
 from tests.fixtures.people import browser_of
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.program import Program, Running
@@ -75,6 +77,25 @@ def test_pages_start_a_run(installation: Installation) -> None:
             until(lambda: states(installation.database_url) == [("full", "done")])
             assert web.get(answer.headers["location"]).status_code == 200
         box.assert_equals_truth(installation.database_url)
+        installation.stop()
+
+
+def test_what_threads_tell_is_kept(installation: Installation) -> None:  # SPEC V8
+    """By whoever works, at its start, without anybody asking for figures."""
+    url = installation.database_url
+    place, counter = thread_facts_places.c, change_counters.c
+    kept = select(place.number, place.rebuilt_to, counter.last).where(
+        place.website_id == counter.website_id
+    )
+    with sandbox_beside() as box:
+        env = box.pulled(url, **installation.more)
+        assert fetch(url, kept) == []
+        installation.start(env)
+        until(
+            lambda: any(row.number == row.last and not row.rebuilt_to for row in fetch(url, kept))
+        )
+        told = fetch(url, select(thread_facts.c.conversation_id))
+        assert len(told) == stored_conversations(url)
         installation.stop()
 
 
