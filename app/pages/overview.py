@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,7 +16,7 @@ from app.pages import queries_conversations, queries_figures
 from app.pages import queries_overview as queries
 from app.pages.access import viewer
 from app.pages.charts import opened_chart
-from app.pages.frame import Frame, visit
+from app.pages.frame import Frame, Visit, database_of, visit
 from app.pages.parts import quota_now
 from app.pages.run_words import view_run
 
@@ -39,36 +41,44 @@ class Step:
 @router.get("/")
 async def overview(request: Request) -> Response:
     quota = await quota_now(request)
-    async with visit(request) as page:
-        connection, website_id, moments = page.connection, page.website_id, page.frame.moments
-        totals = await queries.totals(connection, website_id)
-        changed = await read_changed(connection, website_id)
-        waiting, newest = await queries.waiting_and_newest(connection, website_id, ROWS, changed)
-        shown = {row.id for row in (*waiting, *newest)}
-        owners = await queries_conversations.companies_of(connection, website_id, shown)
-        days = moments.days(DAYS)
-        opened = await queries_figures.opened_in(connection, website_id, moments, days)
-        since = moments.now - timedelta(days=DAYS)
-        busiest = await queries.busiest(connection, website_id, since, BUSIEST)
-        finished = await queries.last_runs(connection, website_id)
-        at_risk = await accounts_at_risk(connection, website_id, moments.now, changed, most=AT_RISK)
-    runs = [view_run(run, moments) for run in page.frame.runs]
+    async with visit(request) as page, database_of(request).read() as beside:
+        website_id, moments = page.website_id, page.frame.moments
+        changed = await read_changed(page.connection, website_id)
+        # What takes longest is asked for on a connection of its own, while the rest is.
+        at_risk = asyncio.create_task(
+            accounts_at_risk(beside, website_id, moments.now, changed, most=AT_RISK)
+        )
+        content = asyncio.create_task(read_content(page, changed))
+        await asyncio.gather(at_risk, content, return_exceptions=True)
+    live = [run for run in (view_run(run, moments) for run in page.frame.runs) if run.live]
+    context = {**content.result(), "at_risk": at_risk.result(), "live": live, "quota": quota}
+    return page.show("overview.html", **context)
+
+
+async def read_content(page: Visit, changed: Collection[str] | None) -> dict[str, Any]:
+    """What the page shows besides the frame's own and the accounts at risk."""
+    connection, website_id, moments = page.connection, page.website_id, page.frame.moments
+    totals = await queries.totals(connection, website_id)
+    waiting, newest = await queries.waiting_and_newest(connection, website_id, ROWS, changed)
+    shown = {row.id for row in (*waiting, *newest)}
+    owners = await queries_conversations.companies_of(connection, website_id, shown)
+    days = moments.days(DAYS)
+    opened = await queries_figures.opened_in(connection, website_id, moments, days)
+    since = moments.now - timedelta(days=DAYS)
+    busiest = await queries.busiest(connection, website_id, since, BUSIEST)
+    finished = await queries.last_runs(connection, website_id)
     last = {part: view_run(run, moments) for part, run in finished.items()}
-    return page.show(
-        "overview.html",
-        totals=totals,
-        waiting=waiting,
-        waiting_count=waiting[0].waiting_count if waiting else 0,
-        newest=newest,
-        owners=owners,
-        busiest=busiest,
-        at_risk=at_risk,
-        chart=opened_chart(days, opened, page.frame.url),
-        live=[run for run in runs if run.live],
-        last=last,
-        quota=quota,
-        steps=first_steps(page.frame, totals, "sync" in last),
-    )
+    return {
+        "totals": totals,
+        "waiting": waiting,
+        "waiting_count": waiting[0].waiting_count if waiting else 0,
+        "newest": newest,
+        "owners": owners,
+        "busiest": busiest,
+        "chart": opened_chart(days, opened, page.frame.url),
+        "last": last,
+        "steps": first_steps(page.frame, totals, "sync" in last),
+    }
 
 
 def first_steps(frame: Frame, totals: Any, imported: bool) -> list[Step]:
