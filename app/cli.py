@@ -135,11 +135,15 @@ def serve(host: str, port: int) -> None:
 
 
 @main.command()
-def worker() -> None:
+@click.option("--check", is_flag=True, help="Only tell whether a process of this host works.")
+def worker(*, check: bool) -> None:
     """The jobs, through Redis; needs REDIS_URL."""
     from app.commands import server
 
-    server.work()
+    if check:
+        click.echo(server.check_working())
+    else:
+        server.work()
 
 
 @main.command()

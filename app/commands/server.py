@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
-from app.commands.database import prepare
+from app.commands.database import prepare, run_loop
 from app.commands.first_login import prepare_login
 from app.db.runner_lock import try_runner_lock
-from app.errors import Conflict, Refused
+from app.db.session import open_database
+from app.errors import Conflict, Failed, Refused
 from app.logs import configure_logs
 from app.settings import Settings, get_settings
 from app.vault.keys import load_keyring
@@ -114,6 +115,34 @@ def work() -> None:
                 return
         else:
             return
+
+
+def check_working() -> str:
+    """What works on this host, for a container's health check; the database is left as it is.
+
+    Raises Failed when nothing does, DatabaseAway.
+    """
+    from sqlalchemy.exc import ProgrammingError
+
+    from app.sync.processes import SILENT_AFTER_MS, working
+
+    async def look() -> list[str]:
+        db = open_database(get_settings().database_url)
+        try:
+            async with db.read() as connection:
+                return [row.name for row in await working(connection)]
+        except ProgrammingError:  # nobody has migrated it yet
+            return []
+        finally:
+            await db.close()
+
+    host = socket.gethostname()
+    here = [name for name in run_loop(look) if name.rpartition(":")[0] == host]
+    if not here:
+        raise Failed(
+            f"No process on {host} has told within {SILENT_AFTER_MS // 1000} s that it works."
+        )
+    return f"{', '.join(sorted(here))}: at work."
 
 
 def _tell_of_redis(settings: Settings) -> None:
