@@ -92,7 +92,9 @@ def test_what_threads_tell_is_kept(installation: Installation) -> None:  # SPEC 
         assert fetch(url, kept) == []
         installation.start(env)
         until(
-            lambda: any(row.number == row.last and not row.rebuilt_to for row in fetch(url, kept))
+            lambda: any(
+                row.number == row.last and row.rebuilt_to is None for row in fetch(url, kept)
+            )
         )
         told = fetch(url, select(thread_facts.c.conversation_id))
         assert len(told) == stored_conversations(url)
