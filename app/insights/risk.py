@@ -7,13 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import (
-    and_,
-    func,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import and_, func, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
@@ -156,13 +150,9 @@ async def _find(
     for row in rows:
         one = found.setdefault(row.company_id, _Found(row.company_id, row.name))
         one.reasons.add(row.reason)
-        one.waiting_since = _earlier(one.waiting_since, row.waiting_since)
+        one.waiting_since = one.waiting_since or row.waiting_since
         one.rating = one.rating if row.rating is None else float(row.rating)
     return list(found.values())
-
-
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    return one if other is None else other if one is None else min(one, other)
 
 
 def _badly_rated(website_id: str, since: datetime) -> AnySelect:

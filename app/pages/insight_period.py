@@ -80,11 +80,12 @@ def read_asked(params: Mapping[str, str], moments: Moments) -> AskedFigures:
         since = until = None
     last = until or as_of or today
     usual = since is None and until is None
+    grouping = _known(params, "by", BYS, notices)
     asked = AskedFigures(
         since=since or last,
         until=last,
         as_of=as_of,
-        by=next((by for by in BYS if by == _known(params, "by", BYS, notices)), None),
+        by=next((by for by in BYS if by == grouping), None),
         key=_key(params.get("key", "")),
         show=_known(params, "show", tuple(SHOWN), notices),
         page=_page(params.get("page", "")),
@@ -118,10 +119,13 @@ def _day(params: Mapping[str, str], name: str, notices: list[str]) -> date | Non
     return day
 
 
+_CALLED = {"by": "grouping", "show": "figure"}
+
+
 def _known(params: Mapping[str, str], name: str, known: tuple[str, ...], notices: list[str]) -> str:
     text = params.get(name, "")
     if text and text not in known:
-        notices.append(f"There is no {name} “{one_line(text, 40)}”; it is left out.")
+        notices.append(f"There is no {_CALLED[name]} “{one_line(text, 40)}”; it is left out.")
     return text if text in known else ""
 
 
