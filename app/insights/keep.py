@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import structlog
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,14 +25,12 @@ from app.db.one_of import is_one_of
 from app.db.session import Database
 from app.db.turns import take_turn
 from app.db.upsert import Row, insert_for, upsert
-from app.errors import CrispsyncError
 from app.insights.tables import thread_facts, thread_facts_places
 from app.insights.thread import Span, ThreadFacts, facts_of
 from app.insights.threads import read_said
+from app.looking import look_again
 from app.websites.business_hours import BusinessHours, read_hours
 from app.websites.tables import websites
-
-log = structlog.get_logger(__name__)
 
 EVERY = 10.0
 REST = 1.0
@@ -62,17 +59,11 @@ class Place:
 
 
 async def keep_facts(db: Database, usual_hours: str, stopping: asyncio.Event) -> None:
-    while not stopping.is_set():
-        try:
-            if await take_turn(db, "thread facts", EVERY):
-                await catch_up(db, usual_hours, stopping, rest=REST)
-        except CrispsyncError as error:
-            log.warning("facts.wait", error=type(error).__name__)
-        except Exception:  # the loop outlives whatever one look brings
-            log.exception("facts.stumbled")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EVERY):
-                await stopping.wait()
+    async def look() -> None:
+        if await take_turn(db, "thread facts", EVERY):
+            await catch_up(db, usual_hours, stopping, rest=REST)
+
+    await look_again(look, "facts", EVERY, stopping)
 
 
 async def catch_up(

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-
-import structlog
+from functools import partial
 
 from app.db.session import Database
 from app.db.turns import take_turn
-from app.errors import CrispsyncError
+from app.looking import look_again
 from app.privacy.retention import purge
 from app.privacy.sweep import is_anything_left, sweep
 from app.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 5.0
 SWEEP_EVERY = 60.0
@@ -23,16 +19,7 @@ PURGE_EVERY = 3600.0
 
 
 async def keep_house(db: Database, settings: Settings, stopping: asyncio.Event) -> None:
-    while not stopping.is_set():
-        try:
-            await look_once(db, settings)
-        except CrispsyncError as error:
-            log.warning("privacy.waits", error=type(error).__name__)
-        except Exception:  # the loop outlives whatever one look brings
-            log.exception("privacy.stumbled")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY):
-                await stopping.wait()
+    await look_again(partial(look_once, db, settings), "privacy", LOOK_EVERY, stopping)
 
 
 async def look_once(db: Database, settings: Settings) -> None:
