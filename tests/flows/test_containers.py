@@ -20,6 +20,7 @@ import yaml
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
+from app.commands.server import GRACE_SECONDS
 from tests.beside import until
 from tests.fixtures.databases import postgres_database
 from tests.fixtures.program import Program
@@ -76,6 +77,7 @@ def test_every_service_is_whole(compose: dict[str, Any]) -> None:
     for name in OURS:
         service = services[name]
         assert (service["image"], service["build"]) == ("crispsync", ".")
+        assert int(service["stop_grace_period"].removesuffix("s")) > GRACE_SECONDS + 5
         waits = {other: told["condition"] for other, told in service["depends_on"].items()}
         assert waits == {"postgres": "service_healthy", "valkey": "service_healthy"}
 
