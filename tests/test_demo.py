@@ -1,4 +1,4 @@
-"""`make demo`: starts, is full of data, and leaves nothing behind (CONTRACT, Commands)."""
+"""`make demo`: starts, is full of data, hears of changes, and leaves nothing behind (CONTRACT, Commands)."""
 
 import re
 import socket
@@ -14,6 +14,7 @@ from tests.fixtures.program import Program, Running
 from tests.fixtures.valkey import free_port
 
 FIRST_CONTACT = re.compile(r'href="(/contacts/[^"?.]+)')
+HEARD = re.compile(r"Web hooks.{0,200}last one", re.DOTALL)
 DEMO = Path(__file__).parents[1] / "scripts/demo.py"
 
 
@@ -51,6 +52,7 @@ def test_demo(tmp_path: Path) -> None:
             # People come first in the import that has just begun, but not before the page.
             contact = until(lambda: FIRST_CONTACT.search(web.get("contacts").text))
             assert web.get(contact[1]).status_code == 200
+            until(lambda: HEARD.search(web.get("").text), 120)
         demo.process.terminate()
         assert demo.wait(30) == 0
         _, left = psutil.wait_procs(children, timeout=10)

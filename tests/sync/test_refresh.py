@@ -15,6 +15,7 @@ from app import clock
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations, messages
 from app.crisp.tables import quota_usage
+from app.db.refresh import COALESCE_MS
 from app.sandbox.conversation_changes import begin_conversation, remove_conversation, set_field
 from app.sandbox.hook_collector import SignedHook, collected_hooks
 from app.sandbox.message_changes import edit_message, send_message
@@ -117,6 +118,32 @@ async def test_several_hooks_about_one_record_cost_one_request(database_url: str
         assert (row.metadata["segments"], row.metadata["data"]["plan"]) == (["s4"], "p4")
         assert (row.refresh_due_ms, (await told.person(3)).refresh_due_ms) == (None, None)
         assert await told.ask() == {}
+
+
+async def test_what_comes_within_five_seconds_is_one_request_and_what_comes_later_another(
+    database_url: str,
+) -> None:  # SPEC S7
+    async with imported(database_url) as told:
+        crisp, world, site = told.crisp, told.world, told.world.main
+        world.counters.reset()
+
+        async def hear_of(segment: str) -> int:
+            world.clock.advance(500)
+            set_field(world, site, 2, "segments", [segment])
+            await told.apply()
+            assert await refresh_due(crisp.db, crisp.client) == 0, "not at once"
+            return int((await told.conversation(2)).refresh_due_ms)
+
+        before = clock.now_ms()
+        first = await hear_of("one")
+        assert first - before > COALESCE_MS / 2
+        # The second one is asked for together with the first, and does not put it off.
+        assert await hear_of("two") == first
+        assert world.counters.total == 0
+        assert await told.ask() == {CONVERSATION: 1}
+        assert await hear_of("three") > first
+        assert await told.ask() == {CONVERSATION: 1}
+        assert (await told.conversation(2)).metadata["segments"] == ["three"]
 
 
 async def test_whole_values_cost_no_request(database_url: str) -> None:  # SPEC S7
