@@ -184,13 +184,16 @@ async def _do(page: Page, site: Acting, deed: Deed) -> None:
     await expect(page.locator("body")).to_contain_text(re.compile(site.named(deed.seen), re.DOTALL))
 
 
+# What the browser says when a page that shows progress went on by itself at that very moment.
+WENT_ON_BY_ITSELF = ("ERR_ABORTED", "Not attached to an active page")
+
+
 async def _open(page: Page, address: str) -> None:
     try:
         await page.goto(address)
     except PlaywrightError as error:
-        if "ERR_ABORTED" not in error.message:
+        if not any(said in error.message for said in WENT_ON_BY_ITSELF):
             raise
-        # A page that shows progress went on by itself at that moment.
         await page.goto(address)
 
 
@@ -200,7 +203,7 @@ async def _form(page: Page, selector: str) -> Locator:
     for _ in range(PATIENCE):
         if await form.count():
             break
-        await page.reload()
+        await _open(page, page.url.partition("#")[0])
     return form
 
 

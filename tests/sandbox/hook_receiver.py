@@ -75,6 +75,9 @@ async def receiving() -> AsyncIterator[Receiver]:
         config = uvicorn.Config(
             receiver, lifespan="off", access_log=False, log_config=None,
             timeout_graceful_shutdown=1,
+            # Longer than any sender keeps a connection: else a hook sent at the very moment in
+            # which the server closes an idle one is unanswered, and is sent once more.
+            timeout_keep_alive=3600,
         )  # fmt: skip
         server = QuietServer(config)
         running = asyncio.create_task(server.serve(sockets=[sock]))
