@@ -171,13 +171,19 @@ def sandbox(port: int, seed: int, people: int, conversations: int, **options: An
 @click.option(
     "--mode",
     type=click.Choice(["merge", "overwrite", "fill-empty", "create-only", "update-only"]),
-    help="What happens to contacts that exist already; default: merge.",
+    help="What happens to contacts or companies that exist already; default: merge.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["contacts", "companies"]),
+    default="contacts",
+    help="What each row is; default: contacts.",
 )
 @click.option("--segment", help="Add all rows to this segment.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would change.")
 @json_option
 def import_file(file: str, website_id: str, **told: Any) -> None:
-    """Contacts from the CSV file FILE."""
+    """Contacts or companies from the CSV file FILE."""
     from app.commands import imports
 
     sys.exit(imports.import_file(file, website_id, **told))
@@ -260,8 +266,8 @@ main.add_command(person)
     "form",
     type=click.Choice(("csv", "jsonl", "parquet", "import")),
     required=True,
-    help="parquet needs the extra of that name. import: the contacts of one website and their "
-    "companies, as the CSV file that makes the same ones again.",
+    help="parquet needs the extra of that name. import: the contacts or companies of one website, "
+    "as the CSV file that makes the same ones again.",
 )
 @click.option("--out", metavar="FILE", help="Default: standard output.")
 @click.option("--notes", is_flag=True, help="Private notes of messages, too.")

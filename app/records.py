@@ -25,7 +25,7 @@ MESSAGE_SETTLE_MS = 90_000
 
 _NAMESPACE = uuid.UUID("6b0c1f0e-6f0b-5c3c-9d0b-3f6d7f4f2f10")
 _MAX_ADDRESS = 320  # RFC 5321: 64 for the local part, 255 for the domain, one @
-_MAX_NAME = 200
+LONGEST_NORMAL_NAME = 200
 _SCHEME_OR_WWW = re.compile(r"^(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?", re.IGNORECASE)
 
 
@@ -288,9 +288,9 @@ def _ascii_domain(domain: str) -> str | None:
 def normal_company_name(name: str) -> str:
     """Compatibility form, case folded, spaces collapsed; long names end in a hash so that an index holds them."""
     folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    if len(folded) <= _MAX_NAME:
+    if len(folded) <= LONGEST_NORMAL_NAME:
         return folded
-    return folded[:_MAX_NAME] + hashlib.sha256(folded.encode()).hexdigest()[:16]
+    return folded[:LONGEST_NORMAL_NAME] + hashlib.sha256(folded.encode()).hexdigest()[:16]
 
 
 def fold_for_search(*parts: str | None) -> str:

@@ -14,7 +14,7 @@ from app.accounts.actors import Actor
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, chosen, member
 from app.api.given import Given
-from app.api.imports import ColumnFields, Import, LayoutFields, Mode, load_import
+from app.api.imports import ColumnFields, Import, Kind, LayoutFields, Mode, load_import
 from app.api.problems import errors
 from app.db.base import StoredRow
 from app.db.session import Database
@@ -23,7 +23,7 @@ from app.imports import steps
 from app.imports.asked import require_import
 from app.imports.begin import begin_import, change_layout
 from app.imports.columns import ColumnMap, column_map
-from app.imports.downloads import SAMPLE, bad_rows_of
+from app.imports.downloads import SAMPLE, SAMPLES, bad_rows_of
 from app.imports.layout import layout_of
 from app.imports.mappings import mapped_like, save_mapping, saved_mappings
 from app.imports.reader import read_head
@@ -89,6 +89,7 @@ async def upload(
     actor: Caller,
     website: Asked = None,
     file_name: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")] = "file.csv",
+    kind: Annotated[Kind, Query(description="What each row is.")] = "contacts",
 ) -> Response:
     """The file is the body, as it is, streamed: `curl --data-binary @contacts.csv`. Nothing is written
     yet: the answer says how the file is read and what its columns are suggested to fill.
@@ -100,7 +101,7 @@ async def upload(
     if length.isdigit() and int(length) > kept.most_mb * _MB:
         raise TooLarge(f"The file has more than {kept.most_mb:,} MB; split it.")
     stored = await store_blocks(kept.folder, file_name, request.stream(), kept.most_mb)
-    import_id = await begin_import(db, kept.folder, website_id, stored, actor)
+    import_id = await begin_import(db, kept.folder, website_id, stored, actor, kind)
     headers = {"Location": f"/api/v1/imports/{import_id}"}
     async with db.read() as connection:
         return answer(request, await load_import(connection, actor, import_id), 201, headers)
@@ -110,9 +111,9 @@ async def upload(
     "/sample.csv", operation_id="getSampleFile", response_class=StreamingResponse,
     responses=errors() | _FILE,
 )  # fmt: skip
-async def sample() -> Response:
+async def sample(kind: Kind = "contacts") -> Response:
     """A file to begin with."""
-    return Response(SAMPLE, media_type="text/csv; charset=utf-8")
+    return Response(SAMPLES[kind], media_type="text/csv; charset=utf-8")
 
 
 async def _row(db: Database, actor: Actor, import_id: str) -> StoredRow:
@@ -181,7 +182,7 @@ async def choose_layout(
 
     async def step(row: StoredRow) -> None:
         folder = _uploads(request).folder
-        await change_layout(db, folder, row.website_id, row.id, layout, actor)
+        await change_layout(db, folder, row.website_id, row.id, layout, actor, wanted.kind)
 
     return await _step(request, db, actor, import_id, step, 200)
 
@@ -207,7 +208,9 @@ async def plan(
         choice = steps.Choice(columns, wanted.mode, options)
         await steps.ask_plan(db, row.website_id, row.id, choice, actor)
         if wanted.save_as.strip():
-            await save_mapping(db, row.website_id, wanted.save_as, columns, options, actor)
+            await save_mapping(
+                db, row.website_id, wanted.save_as, columns, options, actor, row.kind
+            )
 
     return await _step(request, db, actor, import_id, step)
 
@@ -217,17 +220,17 @@ async def _columns(db: Database, row: StoredRow, wanted: Plan) -> list[ColumnMap
     there = columns_of_import(row)
     names = [column.column for column in there]
     if wanted.columns is not None:
-        return _named(names, wanted.columns)
+        return _named(names, wanted.columns, row.kind)
     if wanted.mapping is None:
         return there
     async with db.read() as connection:
-        for saved in await saved_mappings(connection, row.website_id):
+        for saved in await saved_mappings(connection, row.website_id, row.kind):
             if saved.name == wanted.mapping:
                 return mapped_like(names, saved)
     raise NotFound("There is no saved mapping of that name.")
 
 
-def _named(names: Sequence[str], given: Sequence[ColumnFields]) -> list[ColumnMap]:
+def _named(names: Sequence[str], given: Sequence[ColumnFields], kind: str) -> list[ColumnMap]:
     """Of columns with the same name the first that is given is the first of the file."""
     left = list(given)
     found = []
@@ -235,7 +238,7 @@ def _named(names: Sequence[str], given: Sequence[ColumnFields]) -> list[ColumnMa
         told = next((one for one in left if one.column == name), None)
         if told is not None:
             left.remove(told)
-        found.append(column_map(name, told.model_dump() if told else None))
+        found.append(column_map(name, told.model_dump() if told else None, kind))
     if left:
         raise Refused(
             f"The file has no column “{left[0].column[:60]}” that is not told of already."

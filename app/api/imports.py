@@ -1,4 +1,4 @@
-"""CSV files of contacts: what was uploaded, how it is read, what became of it (SPEC I)."""
+"""CSV files of contacts or companies: what was uploaded, how it is read, what became of it (SPEC I)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.api.problems import errors
 from app.db.keyset import Order
 from app.imports.columns import TYPES
 from app.imports.mappings import saved_mappings
-from app.imports.tables import import_rows, imports, made_contact
+from app.imports.tables import import_rows, imports, made_company, made_contact
 from app.published.shapes import Id, Moment, Shape, WebsiteId
 
 router = APIRouter(tags=["imports"])
@@ -32,18 +32,20 @@ State: TypeAlias = Literal[
     "uploaded", "planning", "planned", "committing", "done", "undoing", "undone", "failed", "cancelled"
 ]  # fmt: skip
 Mode: TypeAlias = Literal["merge", "overwrite", "fill-empty", "create-only", "update-only"]
+Kind: TypeAlias = Literal["contacts", "companies"]
 Outcome: TypeAlias = Literal["create", "update", "unchanged", "skip", "error"]
 RowState: TypeAlias = Literal["planned", "applied", "refused", "repaired", "undone", "kept"]
 
 
 class LayoutFields(Given):
-    """How the file is written."""
+    """How the file is written, and what its rows are (without `kind`: as before)."""
 
     encoding: str = Field(max_length=40, examples=["utf-8"])
     separator: Literal[",", ";", "\t", "|"] = Field(examples=[","])
     header: bool = Field(
         strict=True, description="The first row names the columns.", examples=[True]
     )
+    kind: Kind | None = Field(None, description="What each row is.", examples=["contacts"])
 
 
 class ColumnFields(Given):
@@ -58,10 +60,11 @@ class ColumnFields(Given):
 
 
 class Import(Shape):
-    """A CSV file of contacts. `plan_hash` names the plan that a commit applies."""
+    """A CSV file of contacts or companies. `plan_hash` names the plan that a commit applies."""
 
     id: Id
     website_id: WebsiteId
+    kind: Kind = Field(description="What each row is.", examples=["contacts"])
     state: State = Field(examples=["planned"])
     mode: Mode = Field(examples=["merge"])
     file_name: str = Field(examples=["contacts.csv"])
@@ -93,6 +96,7 @@ class ImportRow(Shape):
     state: RowState
     email: str | None = Field(description="In the normal form that matching uses.")
     contact_id: str | None
+    company_id: str | None = Field(description="In a file of companies.")
     changes: Any = Field(description="Field by field, what it writes.")
     problems: Any = Field(description="Column, value and reason; warnings too.")
 
@@ -103,6 +107,7 @@ class ImportRowPage(Page):
 
 class SavedMapping(Shape):
     name: str = Field(examples=["Newsletter"])
+    kind: Kind = Field(examples=["contacts"])
     columns: list[dict[str, Any]]
     options: dict[str, Any]
     created_by: str
@@ -115,7 +120,10 @@ class MappingList(Shape):
 
 
 _SHOWN = [_i[name] for name in Import.model_fields]
-_ROW = [_l.line, _l.outcome, _l.state, _l.email_norm, _l.contact_id, _l.changes, _l.problems]
+_ROW = [
+    _l.line, _l.outcome, _l.state, _l.email_norm, _l.contact_id, _l.company_id, _l.changes,
+    _l.problems,
+]  # fmt: skip
 
 
 async def load_import(connection: AsyncConnection, actor: Actor, import_id: str) -> Import:
@@ -180,7 +188,8 @@ async def list_rows(
     data = [
         ImportRow(
             line=row.line, outcome=row.outcome, state=row.state, email=row.email_norm,
-            contact_id=made_contact(row), changes=row.changes, problems=row.problems,
+            contact_id=made_contact(row), company_id=made_company(row), changes=row.changes,
+            problems=row.problems,
         )
         for row in page.rows
     ]  # fmt: skip

@@ -10,12 +10,15 @@ from typing import Any
 from app.commands.database import with_database
 from app.db.session import Database
 from app.errors import Refused
+from app.imports.company_export import company_lines
 from app.imports.export import contact_lines, with_mark
 from app.published.export import Export, stream
 from app.published.parquet import require_pyarrow, write_parquet
 from app.settings import Settings
 from app.websites.connect import require_website_id
 from app.websites.rules import require_website
+
+_IMPORTED = {"contacts": contact_lines, "companies": company_lines}
 
 
 def export(noun: Any, form: Any, website: str | None, out: str | None, *, notes: bool) -> None:
@@ -27,8 +30,8 @@ def export(noun: Any, form: Any, website: str | None, out: str | None, *, notes:
         if file is None:
             raise Refused("A Parquet file cannot be printed: name one with --out FILE.")
 
-    if form == "import" and noun != "contacts":
-        raise Refused("Only contacts are imported, with their companies: export contacts.")
+    if form == "import" and noun not in _IMPORTED:
+        raise Refused(f"Only {' and '.join(_IMPORTED)} are imported: export one of these.")
 
     async def work(db: Database, _settings: Settings) -> None:
         wanted = Export(noun, await _websites(db, chosen), notes=notes)
@@ -52,7 +55,7 @@ def export(noun: Any, form: Any, website: str | None, out: str | None, *, notes:
 def _to_import(db: Database, wanted: Export) -> AsyncIterator[bytes]:
     if len(wanted.website_ids) != 1:
         raise Refused("Such a file is of one website: name it with --website.")
-    return with_mark(contact_lines(db, wanted.website_ids[0]))
+    return with_mark(_IMPORTED[wanted.noun](db, wanted.website_ids[0]))
 
 
 def _writable(file: Path) -> Path:

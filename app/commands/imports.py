@@ -51,6 +51,7 @@ def import_file(
     mapping: str | None,
     mode: str | None,
     segment: str | None,
+    kind: str,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -62,7 +63,7 @@ def import_file(
         async with db.read() as connection:
             await require_website(connection, website)
         stored = store_copy(settings.uploads_folder, Path(file), settings.import_max_mb)
-        import_id = await begin_import(db, settings.uploads_folder, website, stored, COMMAND)
+        import_id = await begin_import(db, settings.uploads_folder, website, stored, COMMAND, kind)
         try:
             await _choose(db, settings, website, import_id, told, mode, segment)
             row = await _wait(db, settings, website, import_id)
@@ -118,7 +119,7 @@ async def _choose(
         row = await _read(db, website, import_id)
     columns = columns_of_import(row)
     if "columns" in told:
-        columns = by_name([column.column for column in columns], told["columns"])
+        columns = by_name([column.column for column in columns], told["columns"], row.kind)
     options = {**row.options, **told} | ({"segment": segment} if segment else {})
     chosen = mode or told.get("mode") or row.mode
     await ask_plan(db, website, import_id, Choice(columns, str(chosen), options), COMMAND)
@@ -183,6 +184,7 @@ def _document(row: StoredRow, rows: list[StoredRow]) -> dict[str, Any]:
     return {
         "id": row.id,
         "website_id": row.website_id,
+        "kind": row.kind,
         "state": row.state,
         "mode": row.mode,
         "counts": row.counts,

@@ -41,8 +41,7 @@ async def write_company_edits(
             changed.append(row)
     await upsert(connection, companies, made, key=_KEY)
     await update_rows(connection, companies, changed, key=_KEY)
-    for edit in edits:
-        await _change_aliases(connection, website_id, edit)
+    await _change_aliases(connection, website_id, edits)
 
 
 def _written(edit: CompanyEdit, stored: StoredRow | None) -> Row:
@@ -69,17 +68,20 @@ def _written(edit: CompanyEdit, stored: StoredRow | None) -> Row:
     }
 
 
-async def _change_aliases(connection: AsyncConnection, website_id: str, edit: CompanyEdit) -> None:
-    for kind, value in sorted(edit.lost_aliases):
-        await connection.execute(
-            delete(company_aliases).where(
-                company_aliases.c.website_id == website_id,
-                company_aliases.c.kind == kind,
-                company_aliases.c.value == value,
-                company_aliases.c.company_id == edit.company_id,
+async def _change_aliases(
+    connection: AsyncConnection, website_id: str, edits: Sequence[CompanyEdit]
+) -> None:
+    for edit in edits:
+        for kind, value in sorted(edit.lost_aliases):
+            await connection.execute(
+                delete(company_aliases).where(
+                    company_aliases.c.website_id == website_id,
+                    company_aliases.c.kind == kind,
+                    company_aliases.c.value == value,
+                    company_aliases.c.company_id == edit.company_id,
+                )
             )
-        )
-    note_changes(connection, "company", website_id, [edit.company_id])
+    note_changes(connection, "company", website_id, [edit.company_id for edit in edits])
     added: list[Row] = [
         {
             "website_id": website_id,
@@ -88,8 +90,10 @@ async def _change_aliases(connection: AsyncConnection, website_id: str, edit: Co
             "company_id": edit.company_id,
             "own_company_id": None,
         }
+        for edit in edits
         for kind, value in sorted(edit.added_aliases)
     ]
+    added.sort(key=lambda row: (row["kind"], row["value"]))
     await upsert(connection, company_aliases, added, key=("website_id", "kind", "value"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,7 @@ from app.companies.tables import companies, company_aliases, contact_companies, 
 from app.db.base import new_id
 from app.db.changes import note_changes
 from app.db.lookup import find_rows
+from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 from app.records import CompanyRef, fold_for_search, normal_company_name
 
@@ -229,30 +230,43 @@ async def take_back_company(
 
 
 async def _delete_made(connection: AsyncConnection, website_id: str, trace: Trace) -> str | None:
-    used = await connection.scalar(
-        select(
-            exists().where(
-                contact_companies.c.website_id == website_id,
-                or_(
-                    contact_companies.c.company_id == trace.company_id,
-                    contact_companies.c.own_company_id == trace.company_id,
-                ),
-            )
-            | exists().where(
-                domain_ties.c.website_id == website_id,
-                domain_ties.c.company_id == trace.company_id,
-            )
-        )
-    )
-    if used:
+    if trace.company_id in await companies_in_use(connection, website_id, [trace.company_id]):
         return f"The company {trace.after['name']} has other contacts or domains since and stays."
+    await delete_companies(connection, website_id, [trace.company_id])
+    return None
+
+
+async def companies_in_use(
+    connection: AsyncConnection, website_id: str, ids: Collection[str]
+) -> set[str]:
+    """Of these the ones with contacts, past ones too, with domains tied to them, an owner, or others
+    merged into them.
+    """
+    c, link, other = companies.c, contact_companies.c, companies.alias().c
+    uses = (
+        exists().where(
+            link.website_id == website_id, or_(link.company_id == c.id, link.own_company_id == c.id)
+        ),
+        exists().where(domain_ties.c.website_id == website_id, domain_ties.c.company_id == c.id),
+        exists().where(other.website_id == website_id, other.merged_into == c.id),
+        c.owner_id.is_not(None),
+    )
+    rows = await connection.execute(
+        select(c.id).where(c.website_id == website_id, is_one_of(c.id, sorted(ids)), or_(*uses))
+    )
+    return set(rows.scalars())
+
+
+async def delete_companies(
+    connection: AsyncConnection, website_id: str, ids: Collection[str]
+) -> None:
+    """Companies that nobody uses, and what they go by."""
     await connection.execute(
         delete(companies).where(
-            companies.c.website_id == website_id, companies.c.id == trace.company_id
+            companies.c.website_id == website_id, is_one_of(companies.c.id, sorted(ids))
         )
     )
-    note_changes(connection, "company", website_id, [trace.company_id])
-    return None
+    note_changes(connection, "company", website_id, sorted(ids))
 
 
 async def _drop_aliases(connection: AsyncConnection, website_id: str, trace: Trace) -> None:

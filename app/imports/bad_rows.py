@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -12,8 +10,8 @@ from sqlalchemy import or_, select
 from app.contacts.problems import Problem
 from app.db.base import StoredRow
 from app.db.session import Database
+from app.imports.export import csv_line
 from app.imports.tables import import_rows
-from app.spreadsheet import defused
 
 IMPORT, LINE = "crispsync_import", "crispsync_line"
 ADDED = (
@@ -42,7 +40,7 @@ async def bad_rows(
     """Lines of CSV: the file's columns, and what is wrong. `cells_of(lines)` reads cells of refused rows."""
     kept = [name for name in names if name not in ADDED]
     places = [number for number, name in enumerate(names) if name not in ADDED]
-    yield _line([*kept, *ADDED])
+    yield csv_line([*kept, *ADDED])
     after = 0
     while chunk := await _next(db, row, after):
         after = chunk[-1].line
@@ -51,7 +49,7 @@ async def bad_rows(
         for one in chunk:
             cells = one.cells if one.cells is not None else read.get(one.line, [])
             padded = [cells[n] if n < len(cells) else "" for n in places]
-            yield _line([*padded, *_told(row.id, one)])
+            yield csv_line([*padded, *_told(row.id, one)])
 
 
 async def _next(db: Database, row: StoredRow, after: int) -> Sequence[StoredRow]:
@@ -87,9 +85,3 @@ def _texts(problems: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 def _joined(values: Sequence[str]) -> str:
     return " | ".join(value for value in values if value)
-
-
-def _line(cells: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow([defused(cell) for cell in cells])
-    return text.getvalue()

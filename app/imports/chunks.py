@@ -65,7 +65,7 @@ async def _next_rows(
     c = import_rows.c
     rows = await connection.execute(
         select(c.website_id, c.import_id, c.line, c.outcome, c.state, c.email_norm, c.contact_id,
-               c.changes, c.problems, c.basis)
+               c.company_id, c.changes, c.problems, c.basis)
         .where(*is_planned(work), c.line > done, c.line <= last)
         .order_by(c.line)
     )  # fmt: skip

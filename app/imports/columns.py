@@ -32,6 +32,15 @@ FIELDS: Mapping[str, str] = {
 }
 """What a column can be mapped to, beside `data.<key>` for a custom attribute."""
 
+COMPANY_FIELDS: Mapping[str, str] = {
+    "company_name": "Company name",
+    "company_url": "Company URL",
+    "company_description": "Company description",
+    "other_names": "Other names",
+    "other_domains": "Other domains",
+}
+"""As FIELDS, in a file whose rows are companies."""
+
 TARGETS: Mapping[str, str] = {
     "phone": "phone",
     "avatar": "avatar",
@@ -51,6 +60,8 @@ RESERVED = frozenset(
     {*(t.removeprefix("attributes.") for t in TARGETS.values() if "." in t), "company_name"}
 )
 """Attributes that belong to fields: `data.country` is the country."""
+COMPANY_RESERVED: Mapping[str, str] = {"description": "company_description"}
+"""As RESERVED, in a file of companies: attribute to field."""
 
 TYPES: Mapping[str, str] = {
     "text": "text",
@@ -90,28 +101,39 @@ class ColumnMap:
         return (self.to or "").removeprefix(CUSTOM)
 
 
-def column_map(column: str, told: Any) -> ColumnMap:
+def fields_of(kind: str) -> Mapping[str, str]:
+    return COMPANY_FIELDS if kind == "companies" else FIELDS
+
+
+def reserved_of(kind: str) -> Mapping[str, str]:
+    """Attribute to the field that it belongs to."""
+    return COMPANY_RESERVED if kind == "companies" else {key: key for key in RESERVED}
+
+
+def column_map(column: str, told: Any, kind: str = "contacts") -> ColumnMap:
     """From JSON: a target, or an object with `to`, `type` and `choices`. Raises Refused."""
     if not isinstance(told, Mapping):
         told = {"to": told}
-    to, kind = told.get("to"), told.get("type", "text")
+    to, value_type = told.get("to"), told.get("type", "text")
     if to in (None, ""):
         return ColumnMap(column)
-    if not isinstance(to, str) or not (to in FIELDS or to.startswith(CUSTOM)):
+    fields = fields_of(kind)
+    if not isinstance(to, str) or not (to in fields or to.startswith(CUSTOM)):
         raise Refused(
             f"“{column}” cannot be mapped to {str(to)[:60]}: "
-            f"choose {', '.join(FIELDS)}, or data.<key> for a custom attribute."
+            f"choose {', '.join(fields)}, or data.<key> for a custom attribute."
         )
     if not to.startswith(CUSTOM):
         return ColumnMap(column, to)
     key = custom_key(to.removeprefix(CUSTOM))
-    if key in RESERVED:
-        field = "company_name" if key == "company_name" else key
-        return ColumnMap(column, field)
-    if kind not in TYPES:
-        raise Refused(f"{key} cannot be of the type {str(kind)[:40]}: choose {', '.join(TYPES)}.")
-    choices = _choices(key, kind, told.get("choices") or ())
-    return ColumnMap(column, f"{CUSTOM}{key}", kind, choices)
+    if key in reserved_of(kind):
+        return ColumnMap(column, reserved_of(kind)[key])
+    if value_type not in TYPES:
+        raise Refused(
+            f"{key} cannot be of the type {str(value_type)[:40]}: choose {', '.join(TYPES)}."
+        )
+    choices = _choices(key, value_type, told.get("choices") or ())
+    return ColumnMap(column, f"{CUSTOM}{key}", value_type, choices)
 
 
 def _choices(key: str, kind: str, told: Any) -> tuple[str, ...]:
@@ -126,18 +148,26 @@ def _choices(key: str, kind: str, told: Any) -> tuple[str, ...]:
     return choices
 
 
-def check_columns(columns: Sequence[ColumnMap]) -> None:
+def check_columns(columns: Sequence[ColumnMap], kind: str = "contacts") -> None:
     """Raises Refused with the first thing that is wrong."""
     taken: dict[str, str] = {}
     for column in columns:
         if column.to is None:
             continue
         if column.to in taken:
-            what = column.key if column.is_custom else FIELDS[column.to]
+            what = column.key if column.is_custom else fields_of(kind)[column.to]
             raise Refused(
                 f"Two columns are mapped to {what}: “{taken[column.to]}” and “{column.column}”. "
                 "Ignore one of them."
             )
         taken[column.to] = column.column
-    if "email" not in taken:
-        raise Refused("No column is mapped to E-mail: every contact needs an address.")
+    if kind == "companies":
+        if "company_name" not in taken and "company_url" not in taken:
+            raise Refused(
+                "No column is mapped to Company name or Company URL: every company needs one of them."
+            )
+    elif "email" not in taken:
+        raise Refused(
+            "No column is mapped to E-mail: every contact needs an address. "
+            "If each row is a company, upload the file as one of companies."
+        )

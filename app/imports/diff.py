@@ -15,7 +15,7 @@ from typing import Any, Literal
 from app.contacts.problems import Problem
 from app.contacts.readers import shown
 from app.contacts.segments import REMOVED
-from app.imports.known import WITH_ACTIVITY, WITHOUT_ACTIVITY, Known
+from app.imports.known import WITH_ACTIVITY, WITHOUT_ACTIVITY, Known, Stored
 from app.imports.rows import Row
 from app.sources import is_by_hand, is_inferred
 
@@ -48,7 +48,7 @@ class Rules:
     segment: str | None = None
 
 
-def outcome_of(rules: Rules, known: Known | None, changes: Changes) -> str:
+def outcome_of(rules: Rules, known: Stored | None, changes: Changes) -> str:
     if known is None:
         return "skip" if rules.mode == "update-only" else "create"
     if rules.mode == "create-only":
@@ -84,7 +84,7 @@ def changes_of(
     return changes
 
 
-def sources_before(changes: Changes, known: Known) -> dict[str, Any]:
+def sources_before(changes: Changes, known: Stored) -> dict[str, Any]:
     """Who had written each field that changes: an undo gives it back to them."""
     return {target: known.row.field_sources.get(target) for target in changes["fields"]}
 
@@ -96,7 +96,19 @@ def basis_kind(row: Row) -> str:
 def _fields(row: Row, known: Known | None, rules: Rules) -> dict[str, list[Any]]:
     if known is None:
         told = row.told if row.told.get("name") else {**row.told, "name": row.inferred_name}
-        return {t: [None, _plain(value)] for t, value in told.items() if value is not None}
+        return new_fields(told)
+    fields = changed_fields(row, known, rules)
+    if _needs_name(row, known, rules):
+        _set(fields, known, "name", row.inferred_name)
+    return fields
+
+
+def new_fields(told: Mapping[str, Any]) -> dict[str, list[Any]]:
+    return {t: [None, _plain(value)] for t, value in told.items() if value is not None}
+
+
+def changed_fields(row: Row, known: Stored, rules: Rules) -> dict[str, list[Any]]:
+    """What the row tells otherwise than it is stored, and the mode lets it write: target to [old, new]."""
     fields: dict[str, list[Any]] = {}
     for target, value in row.told.items():
         if value is None and not _empties(target, row, known, rules):
@@ -106,12 +118,10 @@ def _fields(row: Row, known: Known | None, rules: Rules) -> dict[str, list[Any]]
         if rules.mode == "fill-empty" and not _is_empty(known, target):
             continue
         _set(fields, known, target, value)
-    if _needs_name(row, known, rules):
-        _set(fields, known, "name", row.inferred_name)
     return fields
 
 
-def kept_by_hand(row: Row, known: Known | None, rules: Rules) -> list[Problem]:
+def kept_by_hand(row: Row, known: Stored | None, rules: Rules) -> list[Problem]:
     """What the row tells otherwise than a person wrote it, which stays (SPEC D7)."""
     if known is None:
         return []
@@ -119,7 +129,7 @@ def kept_by_hand(row: Row, known: Known | None, rules: Rules) -> list[Problem]:
         Problem(
             "kept_by_hand",
             f"A person wrote {target.removeprefix('attributes.')} by hand, and that stays.",
-            suggestion="Change it on the contact's page, or choose the mode overwrite.",
+            suggestion="Change it on its page, or choose the mode overwrite.",
         )
         for target, value in row.told.items()
         if _stays(target, known, rules)
@@ -128,25 +138,25 @@ def kept_by_hand(row: Row, known: Known | None, rules: Rules) -> list[Problem]:
     ]
 
 
-def _stays(target: str, known: Known | None, rules: Rules) -> bool:
+def _stays(target: str, known: Stored | None, rules: Rules) -> bool:
     """Whoever chooses `overwrite` says that the file knows better than what was written by hand."""
     if known is None or rules.mode == "overwrite":
         return False
     return is_by_hand(known.row.field_sources, target)
 
 
-def _empties(target: str, row: Row, known: Known, rules: Rules) -> bool:
+def _empties(target: str, row: Row, known: Stored, rules: Rules) -> bool:
     """An empty cell clears what was told once; a name made from the address never was."""
     if rules.mode == "fill-empty" or _has_inferred_name(target, known):
         return False
     return rules.mode == "overwrite" or target in row.custom
 
 
-def _has_inferred_name(target: str, known: Known) -> bool:
+def _has_inferred_name(target: str, known: Stored) -> bool:
     return target == "name" and is_inferred(known.row.field_sources, "name")
 
 
-def _is_empty(known: Known, target: str) -> bool:
+def _is_empty(known: Stored, target: str) -> bool:
     """A name that was made from the address is as good as none (SPEC I4)."""
     return _has_inferred_name(target, known) or known.at(target) in (None, "", [])
 
@@ -157,7 +167,7 @@ def _needs_name(row: Row, known: Known, rules: Rules) -> bool:
     return known.at("name") in (None, "") and not (rules.mode == "overwrite" and "name" in row.told)
 
 
-def _set(fields: dict[str, list[Any]], known: Known | None, target: str, value: Any) -> None:
+def _set(fields: dict[str, list[Any]], known: Stored | None, target: str, value: Any) -> None:
     old = known.at(target) if known is not None else None
     if target == "phone" and old and value and _digits(old) == _digits(value):
         return

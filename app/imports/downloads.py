@@ -20,6 +20,13 @@ SAMPLE = (
     "vip|newsletter,2020-08-14T14:09:10-02:00,pro\r\n"
     "bo@beta.example,Bo,,,,Beta,,DE,Berlin,,1694070416,free\r\n"
 )
+COMPANY_SAMPLE = (
+    "company_name,company_url,company_description,other_names,other_domains,data.plan\r\n"
+    "Acme,https://acme.example,Anvils and more,Acme Inc|Acme Ltd,acme.test,pro\r\n"
+    "Beta,,,,,free\r\n"
+)
+SAMPLES = {"contacts": SAMPLE, "companies": COMPANY_SAMPLE}
+"""By what each row is."""
 
 
 async def bad_rows_of(db: Database, folder: Path, row: StoredRow) -> AsyncIterator[str]:

@@ -1,13 +1,16 @@
-"""The contacts of a website as a CSV file that, imported again, makes the same contacts (SPEC I12, P5)."""
+"""The contacts of a website as a CSV file that, imported again, makes the same contacts (SPEC I12, P5).
+
+The companies that no contact belongs to, and what else a company goes by: app/imports/company_export.py.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies, contact_companies
@@ -36,7 +39,7 @@ async def contact_lines(db: Database, website_id: str) -> AsyncIterator[str]:
     again and is left out; so is custom data that Crisp keeps (`data.…`), which comes with the next pull.
     """
     keys = await custom_keys(db, website_id)
-    yield _line([*FIELDS, *(f"{CUSTOM}{key}" for key in keys)])
+    yield csv_line([*FIELDS, *(f"{CUSTOM}{key}" for key in keys)])
     after = ""
     while True:
         async with db.read() as connection:
@@ -51,7 +54,7 @@ async def contact_lines(db: Database, website_id: str) -> AsyncIterator[str]:
             if row.id in addresses:
                 email = _address(row, addresses[row.id])
                 company = _company(row, belongings.get(row.id, ()))
-                yield _line(_cells(row, email, company, keys))
+                yield csv_line(_cells(row, email, company, keys))
 
 
 async def with_mark(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
@@ -61,22 +64,24 @@ async def with_mark(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
         yield line.encode()
 
 
-async def custom_keys(db: Database, website_id: str) -> list[str]:
-    """Of all contacts, those that a file can name."""
+async def custom_keys(
+    db: Database, website_id: str, table: Table = contacts, reserved: Collection[str] = RESERVED
+) -> list[str]:
+    """Of all contacts, or rows of another table with attributes, those that a file can name."""
     found: set[str] = set()
     after = ""
     while True:
         async with db.read() as connection:
             rows = await connection.execute(
-                select(contacts.c.id, contacts.c.attributes)
-                .where(contacts.c.website_id == website_id, contacts.c.id > after)
-                .where(contacts.c.deleted_at.is_(None))
-                .order_by(contacts.c.id)
+                select(table.c.id, table.c.attributes)
+                .where(table.c.website_id == website_id, table.c.id > after)
+                .where(table.c.deleted_at.is_(None))
+                .order_by(table.c.id)
                 .limit(CHUNK)
             )
             chunk = rows.all()
         if not chunk:
-            return sorted(key for key in found - RESERVED if _is_good(key))
+            return sorted(key for key in found.difference(reserved) if _is_good(key))
         after = chunk[-1].id
         found.update(key for row in chunk for key in row.attributes)
 
@@ -181,7 +186,8 @@ def _at(row: StoredRow, target: str) -> Any:
     return getattr(row, target)
 
 
-def _line(cells: Sequence[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """Without what a spreadsheet would take for a formula (SPEC P5)."""
     text = io.StringIO()
     csv.writer(text).writerow([defused(one) for one in cells])
     return text.getvalue()

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from sqlalchemy import select
@@ -22,6 +22,15 @@ from app.db.one_of import is_one_of
 WITH_ACTIVITY, WITHOUT_ACTIVITY = "a", "-"
 
 
+class Stored(Protocol):
+    """A contact or a company as it is; `at`: what stands in a column, or as `attributes.<key>`."""
+
+    @property
+    def row(self) -> StoredRow: ...
+
+    def at(self, target: str) -> Any: ...
+
+
 @dataclass(slots=True)
 class Known:
     """A live contact; `memberships` are those that have not ended."""
@@ -30,9 +39,7 @@ class Known:
     memberships: list[StoredRow] = field(default_factory=list)
 
     def at(self, target: str) -> Any:
-        if target.startswith("attributes."):
-            return self.row.attributes.get(target.removeprefix("attributes."))
-        return getattr(self.row, target)
+        return value_at(self.row, target)
 
     def digest(self, kind: str) -> str:
         """What a plan was made from. When somebody was last active matters only to a file that tells it."""
@@ -43,6 +50,12 @@ class Known:
             told.append(row.last_active_at)
         raw = orjson.dumps(told, option=orjson.OPT_SORT_KEYS, default=str)
         return kind + hashlib.blake2b(raw, digest_size=12).hexdigest()
+
+
+def value_at(row: StoredRow, target: str) -> Any:
+    if target.startswith("attributes."):
+        return row.attributes.get(target.removeprefix("attributes."))
+    return getattr(row, target)
 
 
 _COLUMNS = (

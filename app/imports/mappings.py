@@ -29,8 +29,9 @@ async def save_mapping(
     columns: Sequence[ColumnMap],
     options: Mapping[str, Any],
     actor: Actor,
+    kind: str = "contacts",
 ) -> None:
-    """Under a name that there is already, it takes that one's place."""
+    """Under a name that there is already, it takes that one's place. `kind`: of such files."""
     actor.require(Role.MEMBER)
     shown = " ".join(name.split())
     if not shown or len(shown) > _LONGEST or not shown.isprintable():
@@ -38,6 +39,7 @@ async def save_mapping(
     row = {
         "website_id": website_id,
         "name": shown,
+        "kind": kind,
         "columns": [column.as_json() for column in columns],
         "options": checked_options(options),
         "created_by": actor.name,
@@ -45,7 +47,7 @@ async def save_mapping(
     }
 
     async def work(connection: AsyncConnection) -> None:
-        update = ("columns", "options", "created_by", "created_at")
+        update = ("kind", "columns", "options", "created_by", "created_at")
         await upsert(connection, import_mappings, [row], key=("website_id", "name"), update=update)
         subject = ("import_mapping", shown)
         await audit(
@@ -55,16 +57,19 @@ async def save_mapping(
     await db.transact(work)
 
 
-async def saved_mappings(connection: AsyncConnection, website_id: str) -> Sequence[StoredRow]:
-    rows = await connection.execute(
-        select(import_mappings)
-        .where(import_mappings.c.website_id == website_id)
-        .order_by(import_mappings.c.name)
-    )
-    return rows.all()
+async def saved_mappings(
+    connection: AsyncConnection, website_id: str, kind: str | None = None
+) -> Sequence[StoredRow]:
+    """By name; `kind`: only those for such files."""
+    query = select(import_mappings).where(import_mappings.c.website_id == website_id)
+    query = query.where(import_mappings.c.kind == kind) if kind else query
+    return (await connection.execute(query.order_by(import_mappings.c.name))).all()
 
 
 def mapped_like(names: Sequence[str], saved: StoredRow) -> list[ColumnMap]:
     """The columns of a file as the saved mapping has them; those it does not know are ignored."""
     told = {one["column"]: one for one in saved.columns}
-    return [column_map(name, told[name]) if name in told else ColumnMap(name) for name in names]
+    return [
+        column_map(name, told[name], saved.kind) if name in told else ColumnMap(name)
+        for name in names
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -14,37 +14,25 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.contacts.problems import Problem
-from app.db.base import dump_json, new_id
+from app.db.base import dump_json
 from app.db.statistics import ensure_statistics
 from app.db.upsert import Row as TableRow
 from app.db.upsert import upsert
+from app.imports import company_plan, contact_plan
 from app.imports.ahead import one_ahead
-from app.imports.diff import (
-    Changes,
-    NamedCompany,
-    Rules,
-    basis_kind,
-    changes_of,
-    kept_by_hand,
-    outcome_of,
-    sources_before,
-)
-from app.imports.known import Known
+from app.imports.diff import Rules
 from app.imports.reader import RawRow, Reader
 from app.imports.rows import Interpreter, Row
-from app.imports.seen import Seen, company_key, look_up
 from app.imports.setup import interpreter_of, layout_of_import
 from app.imports.tables import import_rows
 from app.imports.uploads import forget, path_of
 from app.imports.work import Work
-from app.sources import is_by_hand
 
 CHUNK = 2000
 PLAN_HOURS = 24
 """After that a plan is made anew: what it compared with is yesterday's."""
 _KEY = ("website_id", "import_id", "line")
-_HASHED = ("line", "outcome", "contact_id", "changes", "basis")
+_HASHED = ("line", "outcome", "contact_id", "company_id", "changes", "basis")
 
 
 async def make_plan(work: Work) -> None:
@@ -62,18 +50,32 @@ async def make_plan(work: Work) -> None:
         forget(work.folder, work.row.file)
 
 
+LookUp = Callable[
+    [AsyncConnection, Work, Rules, Sequence[Row], Sequence[TableRow]],
+    Awaitable[Callable[[Row], TableRow]],
+]
+"""What plans a row of a chunk; the planned rows of the chunk before may be on their way still."""
+_LOOK_UPS: Mapping[str, LookUp] = {
+    "contacts": contact_plan.look_up_chunk,
+    "companies": company_plan.look_up_chunk,
+}
+
+
 async def _planned(
     work: Work, read: Callable[[], list[Row]]
 ) -> AsyncGenerator[list[TableRow], None]:
     rules = Rules(work.row.mode, work.row.options.get("segment"))
+    look_up = _LOOK_UPS[work.row.kind]
     before: list[TableRow] = []
     while chunk := await asyncio.to_thread(read):
         async with work.db.read() as connection:
-            seen = await look_up(connection, work, chunk)
-        # They may be on their way into the database still.
-        seen.add(before)
-        before = await asyncio.to_thread(_plan_chunk, work, rules, chunk, seen)
+            plan_row = await look_up(connection, work, rules, chunk, before)
+        before = await asyncio.to_thread(_plan_chunk, chunk, plan_row)
         yield before
+
+
+def _plan_chunk(chunk: Sequence[Row], plan_row: Callable[[Row], TableRow]) -> list[TableRow]:
+    return [plan_row(row) for row in chunk]
 
 
 async def _zone_of(work: Work) -> str:
@@ -106,117 +108,6 @@ def _wanted(reader: Reader, after: int, only: frozenset[int] | None) -> Iterator
 
 def _next_chunk(rows: Iterator[RawRow], interpreter: Interpreter) -> list[Row]:
     return [interpreter(raw) for raw in islice(rows, CHUNK)]
-
-
-def _plan_chunk(work: Work, rules: Rules, chunk: Sequence[Row], seen: Seen) -> list[TableRow]:
-    return [_plan_row(work, rules, row, seen) for row in chunk]
-
-
-def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
-    holders = seen.holders.get(row.email_norm, [])
-    problem = None if row.problems else _conflict(row, holders, seen)
-    if problem is not None and problem.code == "erased":
-        return _error_row(work, row, [problem]) | {"email_norm": None, "cells": None}
-    if row.problems or problem is not None:
-        return _error_row(work, row, [*row.problems, *([problem] if problem else [])])
-    known = holders[0] if holders else None
-    changes = changes_of(row, known, rules, _named_company(row, seen))
-    outcome = outcome_of(rules, known, changes)
-    seen.lines.setdefault(row.email_norm, row.line)
-    if known is not None:
-        seen.contact_lines.setdefault(known.row.id, row.line)
-    skipped = [_SKIPPED[rules.mode]] if outcome == "skip" else []
-    kept = kept_by_hand(row, known, rules)
-    planned = _table_row(work, row, outcome, [*skipped, *row.notes, *kept])
-    if row.description:
-        planned["company_key"] = company_key(row)
-    if outcome in {"create", "update"}:
-        planned["changes"] = _with_ids(changes, known)
-    if known is not None:
-        planned["contact_id"] = known.row.id
-        planned["basis"] = known.digest(basis_kind(row))
-    elif outcome == "create":
-        planned["contact_id"] = new_id()
-    return planned
-
-
-def _with_ids(changes: Changes, known: Known | None) -> Changes:
-    """And what an undo will need. A commit then has nothing more to write into rows that went well."""
-    if known is not None and "fields" in changes:
-        changes["sources"] = sources_before(changes, known)
-    if (company := changes.get("company")) and company["joins"]:
-        company["opened"] = new_id()
-    return changes
-
-
-def _conflict(row: Row, holders: Sequence[Known], seen: Seen) -> Problem | None:
-    if row.email_norm in seen.erased:
-        # Without the address: what is not kept anywhere is not kept here either.
-        return Problem("erased", "Whoever has this address was erased, and stays out.", "email")
-    if (line := seen.lines.get(row.email_norm)) is not None:
-        reason = f"The same address stands in line {line}, which counts."
-        return Problem(
-            "duplicate_address", reason, "email", row.email, "Remove this row, or that one."
-        )
-    if len(holders) > 1:
-        return Problem(
-            "ambiguous_address",
-            f"{len(holders)} contacts have this address.",
-            "email",
-            row.email,
-            "Merge them, or use an address that only one of them has.",
-        )
-    if holders and (line := seen.contact_lines.get(holders[0].row.id)) is not None:
-        reason = f"Line {line} is about the same contact, which has both addresses."
-        return Problem(
-            "duplicate_contact", reason, "email", row.email, "Remove this row, or that one."
-        )
-    return None
-
-
-def _named_company(row: Row, seen: Seen) -> NamedCompany | None:
-    if row.company is None:
-        return None
-    found = seen.companies.get(row.company.key)
-    key = company_key(row) or ""
-    first = key not in seen.company_keys
-    if row.description:
-        seen.company_keys.add(key)
-    if found is None:
-        return NamedCompany(None, None, first)
-    by_hand = is_by_hand(found.field_sources, "attributes.description")
-    return NamedCompany(found.id, found.attributes.get("description"), first, by_hand)
-
-
-_SKIPPED = {
-    mode: Problem(code, reason)
-    for mode, code, reason in (
-        ("create-only", "exists", "A contact with this address exists already."),
-        ("update-only", "unknown_contact", "No contact has this address."),
-    )
-}
-
-
-def _error_row(work: Work, row: Row, problems: Sequence[Problem]) -> TableRow:
-    return _table_row(work, row, "error", problems) | {"cells": row.cells}
-
-
-def _table_row(work: Work, row: Row, outcome: str, problems: Sequence[Problem]) -> TableRow:
-    return {
-        "website_id": work.website_id,
-        "import_id": work.row_id,
-        "line": row.line,
-        "outcome": outcome,
-        "state": "planned",
-        "email_norm": row.email_norm or None,
-        "contact_id": None,
-        "company_key": None,
-        "changes": None,
-        "problems": [problem.as_json() for problem in problems] or None,
-        "cells": None,
-        "basis": None,
-        "origin": row.origin,
-    }
 
 
 def _count(work: Work, planned: Sequence[TableRow], reader: Reader) -> None:

@@ -17,13 +17,14 @@ from app.contacts.attributes import Attribute
 from app.contacts.problems import Problem, Wrong
 from app.contacts.values import Read
 from app.imports.columns import TARGETS, ColumnMap
+from app.imports.company_cells import COMPANY_READERS, OTHER_READERS, OTHERS
 from app.imports.reader import RawRow
 from app.records import CompanyRef, normal_address, normal_company_name
 from app.spreadsheet import MARK, undefused
 
 _COMPANY = frozenset({"company_name", "company_url", "company_description"})
 _NAMES = frozenset({"first_name", "last_name", "name"})
-_READ_BESIDE = _COMPANY | _NAMES | {"email", "segments"}
+_READ_BESIDE = _COMPANY | _NAMES | OTHERS.keys() | {"email", "segments"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Row:
     """What a row says. In `told`, None is an empty cell; a target that is missing was not told.
 
     Targets are columns of a contact or `attributes.<key>`; `custom` are those of custom attributes.
-    `company` None and `company_told` is an emptied company.
+    `company` None and `company_told` is an emptied company. Where each row is a company, targets are
+    its `attributes.<key>`, and `aliases` what else it goes by: ("name" | "domain", normal value).
     """
 
     line: int
@@ -52,6 +54,7 @@ class Row:
     company: CompanyRef | None = None
     company_told: bool = False
     description: str | None = None
+    aliases: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)
@@ -69,6 +72,7 @@ class Interpreter:
     columns: Sequence[ColumnMap]
     options: Options
     origin_column: int | None = None
+    kind: str = "contacts"
     _used: list[tuple[int, ColumnMap]] = field(default_factory=list)
     _custom: frozenset[str] = frozenset()
     _readers: dict[str, tuple[str, Callable[[str], Read]]] = field(default_factory=dict)
@@ -90,11 +94,14 @@ class Interpreter:
             row.problems.append(_WHOLE[raw.problem or "too_many_cells"])
             return row
         cells = self._cells(raw.cells)
-        self._read_address(row, cells)
+        if self.kind == "contacts":
+            self._read_address(row, cells)
         for column, cell in cells.values():
             self._read(row, column, cell)
         self._join_name(row, cells)
         self._read_company(row, cells)
+        if self.kind == "companies":
+            self._read_as_company(row, cells)
         return row
 
     def _is_too_wide(self, cells: Sequence[str]) -> bool:
@@ -196,7 +203,7 @@ class Interpreter:
         if not told:
             return
         read = {
-            to: self._checked(row, column, cell, _COMPANY_READERS[to])
+            to: self._checked(row, column, cell, COMPANY_READERS[to])
             for to, (column, cell) in told.items()
             if cell
         }
@@ -205,6 +212,18 @@ class Interpreter:
         if (name and normal_company_name(name)) or domain:
             row.company = CompanyRef(name, domain)
         row.company_told = "company_name" in told or "company_url" in told
+
+    def _read_as_company(self, row: Row, cells: Mapping[str, tuple[ColumnMap, str]]) -> None:
+        if row.company is None and not row.problems:
+            reason = "Every row needs the name of a company, or its address on the web."
+            row.problems.append(Problem("company_missing", reason))
+        if "company_description" in cells:
+            row.told["attributes.description"] = row.description
+        for to, kind in OTHERS.items():
+            if to in cells:
+                column, cell = cells[to]
+                found = self._checked(row, column, cell, OTHER_READERS[to]) if cell else None
+                row.aliases += [(kind, value) for value in found or ()]
 
 
 def _remembering(read: Callable[[str], Read]) -> Callable[[str], Read]:
@@ -217,13 +236,6 @@ def name_of_address(email: str) -> str:
     local = email.rpartition("@")[0].split("+")[0]
     words = [word for word in re.split(r"[._\-\d]+", local) if word]
     return " ".join(word[:1].upper() + word[1:] for word in words)[:500] or local[:500]
-
-
-_COMPANY_READERS: Mapping[str, Callable[[str], Read]] = {
-    "company_name": readers.LINE,
-    "company_url": lru_cache(maxsize=1024)(values.domain),
-    "company_description": readers.TEXT,
-}
 
 
 _WHOLE = {

@@ -53,15 +53,15 @@ async def look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row])
     )
     seen.erased = await find_erased(connection, work.website_id, addresses)
     first = chunk[0].line
-    seen.lines = await _earlier(connection, work, "email_norm", addresses, first)
+    seen.lines = await earlier_lines(connection, work, "email_norm", addresses, first)
     ids = sorted({known.row.id for found in seen.holders.values() for known in found})
-    seen.contact_lines = await _earlier(connection, work, "contact_id", ids, first)
+    seen.contact_lines = await earlier_lines(connection, work, "contact_id", ids, first)
     keys = sorted({company_key(row) or "" for row in good if row.description})
-    seen.company_keys = set(await _earlier(connection, work, "company_key", keys, first))
+    seen.company_keys = set(await earlier_lines(connection, work, "company_key", keys, first))
     return seen
 
 
-async def _earlier(
+async def earlier_lines(
     connection: AsyncConnection, work: Work, column: str, values: Sequence[str], before: int
 ) -> dict[str, int]:
     """The first earlier line of the file with each of these values, among rows that are no errors."""

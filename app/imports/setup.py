@@ -23,13 +23,14 @@ def layout_of_import(row: StoredRow) -> Layout:
 
 
 def columns_of_import(row: StoredRow) -> list[ColumnMap]:
-    return [column_map(told["column"], told) for told in row.columns]
+    return [column_map(told["column"], told, row.kind) for told in row.columns]
 
 
 def interpreter_of(row: StoredRow, zone_name: str) -> Interpreter:
     region = region_of_prefix(row.options.get("default_prefix") or "")
     options = Options(zone_of(zone_name), region, bool(row.options.get("split_on_space")))
-    return Interpreter(columns_of_import(row), options, row.options.get("origin_column"))
+    origin_column = row.options.get("origin_column")
+    return Interpreter(columns_of_import(row), options, origin_column, row.kind)
 
 
 def zone_of(name: str) -> tzinfo:
@@ -52,7 +53,9 @@ def checked_options(told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
-def by_name(names: Sequence[str], told: Mapping[str, Any]) -> list[ColumnMap]:
+def by_name(
+    names: Sequence[str], told: Mapping[str, Any], kind: str = "contacts"
+) -> list[ColumnMap]:
     """A mapping that names columns, for a file with these; columns it leaves out are ignored.
 
     Raises Refused when it names one that the file does not have.
@@ -60,7 +63,7 @@ def by_name(names: Sequence[str], told: Mapping[str, Any]) -> list[ColumnMap]:
     if unknown := [name for name in told if name not in names]:
         listed = ", ".join(f"“{name[:60]}”" for name in unknown[:5])
         raise Refused(f"The file has no column {listed}; it has {', '.join(names)[:500]}.")
-    return [column_map(name, told.get(name)) for name in names]
+    return [column_map(name, told.get(name), kind) for name in names]
 
 
 def check_width(names: Sequence[str]) -> None:

@@ -48,7 +48,6 @@ async def ask_plan(
 ) -> None:
     """Have the whole file compared with what is stored. Raises Refused for a choice that cannot be used."""
     actor.require(Role.MEMBER)
-    check_columns(choice.columns)
     if choice.mode not in MODES:
         raise Refused(f"There is no mode {choice.mode[:40]}; choose {', '.join(MODES)}.")
     options = checked_options(choice.options)
@@ -60,7 +59,10 @@ async def ask_plan(
             raise Conflict(
                 "Some rows of it are imported already; plan only the refused ones again."
             )
-        await check_attributes(connection, website_id, _attributes(choice.columns))
+        check_columns(choice.columns, row.kind)
+        if row.kind == "companies" and "segment" in options:
+            raise Refused("Companies have no segments: leave the segment out.")
+        await check_attributes(connection, website_id, _attributes(row.kind, choice.columns))
         kept = {k: v for k, v in row.options.items() if k == "origin_column"}
         await _forget_rows(connection, website_id, import_id)
         await connection.execute(
@@ -93,7 +95,10 @@ async def forget_files(db: Database, folder: Path, website_id: str) -> None:
         forget(folder, file)
 
 
-def _attributes(columns: Sequence[ColumnMap]) -> list[Attribute]:
+def _attributes(kind: str, columns: Sequence[ColumnMap]) -> list[Attribute]:
+    """Those of contacts have one type in all files; those of companies are as each file has them."""
+    if kind == "companies":
+        return []
     return [Attribute(c.key, c.type, c.choices) for c in columns if c.is_custom]
 
 
@@ -187,7 +192,7 @@ async def ask_commit(
         if row.expires_at <= clock.now():
             raise Conflict("This plan is older than a day: plan the import again.")
         await define_attributes(
-            connection, website_id, _attributes(columns_of_import(row)), actor.name
+            connection, website_id, _attributes(row.kind, columns_of_import(row)), actor.name
         )
         await connection.execute(
             one_import(website_id, import_id).values(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from app.contacts.custom_keys import custom_key
 from app.errors import Refused
-from app.imports.columns import CUSTOM, RESERVED, ColumnMap
+from app.imports.columns import CUSTOM, ColumnMap, fields_of, reserved_of
 
 # English, French, German, Spanish; written without accents, spaces and signs.
 NAMES: Mapping[str, str] = {
@@ -70,7 +70,24 @@ NAMES: Mapping[str, str] = {
         letzteaktivitat letzteaktivitaet zuletztgesehen letzteranmeldung letzterlogin letzterbesuch
         ultimaactividad ultimavisita ultimaconexion ultimoacceso vistoporultimavez""",
 }
-_FIELD_OF = {word: field for field, words in NAMES.items() for word in words.split()}
+OF_COMPANIES: Mapping[str, str] = {
+    "company_name": "name nom nombre bezeichnung denomination",
+    "company_description": "description beschreibung descripcion",
+    "other_names": """othernames alsoknownas aliases autresnoms weiterenamen anderenamen
+        otrosnombres""",
+    "other_domains": """otherdomains moredomains additionaldomains autresdomaines weiteredomains
+        anderedomains otrosdominios""",
+}
+"""As NAMES, beside its own, where each row is a company."""
+
+
+def _by_word(*told: Mapping[str, str]) -> dict[str, str]:
+    return {
+        word: field for names in told for field, words in names.items() for word in words.split()
+    }
+
+
+_FIELD_OF = {"contacts": _by_word(NAMES), "companies": _by_word(NAMES, OF_COMPANIES)}
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")
 _DECIMAL = re.compile(r"-?(0|[1-9]\d{0,11})\.\d{1,9}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
@@ -84,7 +101,10 @@ def plain(name: str) -> str:
 
 
 def suggest(
-    names: Sequence[str], samples: Sequence[Sequence[str]], known: Mapping[str, ColumnMap]
+    names: Sequence[str],
+    samples: Sequence[Sequence[str]],
+    known: Mapping[str, ColumnMap],
+    kind: str = "contacts",
 ) -> list[ColumnMap]:
     """One for each column; `samples` are rows, `known` the custom attributes there are, by key.
 
@@ -94,34 +114,36 @@ def suggest(
     found: list[ColumnMap] = []
     for number, name in enumerate(names):
         cells = [row[number].strip() for row in samples if number < len(row)]
-        guess = _guess(name, [cell for cell in cells if cell], known)
+        guess = _guess(name, [cell for cell in cells if cell], known, kind)
         if guess.to in taken:
             guess = ColumnMap(name)
         taken |= {guess.to} if guess.to else set()
         found.append(guess)
-    return found if "email" in taken else _address_by_value(found, samples)
+    if "email" in taken or kind == "companies":
+        return found
+    return _address_by_value(found, samples)
 
 
-def _guess(name: str, cells: Sequence[str], known: Mapping[str, ColumnMap]) -> ColumnMap:
+def _guess(name: str, cells: Sequence[str], known: Mapping[str, ColumnMap], kind: str) -> ColumnMap:
     if name.strip().lower().startswith(CUSTOM):
-        return _custom(name, name.strip()[len(CUSTOM) :], cells, known)
-    field = _FIELD_OF.get(plain(name))
-    if field is not None:
+        return _custom(name, name.strip()[len(CUSTOM) :], cells, known, kind)
+    field = _FIELD_OF[kind].get(plain(name))
+    if field in fields_of(kind):
         return ColumnMap(name, field)
     if name.strip().lower() in known:
-        return _custom(name, name, cells, known)
+        return _custom(name, name, cells, known, kind)
     return ColumnMap(name)
 
 
 def _custom(
-    name: str, told: str, cells: Sequence[str], known: Mapping[str, ColumnMap]
+    name: str, told: str, cells: Sequence[str], known: Mapping[str, ColumnMap], kind: str
 ) -> ColumnMap:
     try:
         key = custom_key(told)
     except Refused:
         return ColumnMap(name)
-    if key in RESERVED:
-        return ColumnMap(name, key)
+    if key in reserved_of(kind):
+        return ColumnMap(name, reserved_of(kind)[key])
     if key in known:
         return ColumnMap(name, f"{CUSTOM}{key}", known[key].type, known[key].choices)
     return ColumnMap(name, f"{CUSTOM}{key}", type_of(cells))

@@ -15,6 +15,8 @@ from sqlalchemy import (
 
 from app.db.base import BigInt, Flag, Json, StoredRow, UtcDateTime, website_table
 
+KINDS = ("contacts", "companies")
+"""What the rows of a file are."""
 STATES = (
     "uploaded",
     "planning",
@@ -30,6 +32,7 @@ STATES = (
 imports = website_table(
     "imports",
     Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default="contacts"),
     Column("state", Text, nullable=False),
     Column("mode", Text, nullable=False),
     Column("counts", Json, nullable=False),
@@ -64,6 +67,7 @@ imports = website_table(
         "mode IN ('merge', 'overwrite', 'fill-empty', 'create-only', 'update-only')", name="mode"
     ),
     CheckConstraint(f"state IN {STATES}", name="state"),
+    CheckConstraint(f"kind IN {KINDS}", name="kind"),
 )
 
 OUTCOMES = ("create", "update", "unchanged", "skip", "error")
@@ -78,11 +82,13 @@ import_rows = website_table(
     Column("state", Text, nullable=False),
     Column("email_norm", Text),
     Column("contact_id", Text),
+    # Of a file of companies: the company, and how a later row would name the same one.
+    Column("company_id", Text),
     Column("company_key", Text),
     Column("changes", Json),
     Column("problems", Json),
     Column("cells", Json),
-    # The contact as it was when the plan was made; whatever differs then, refuses the row.
+    # The contact or company as it was when the plan was made; whatever differs then, refuses the row.
     Column("basis", Text),
     # In a file of bad rows that was repaired: the line of the first file.
     Column("origin", BigInt),
@@ -116,8 +122,16 @@ import_rows = website_table(
 
 def made_contact(row: StoredRow) -> str | None:
     """The contact that a row is about. The plan says which id a new one will have; until then it is nobody's."""
-    there = row.outcome != "create" or row.state in {"applied", "kept"}
-    return row.contact_id if there else None
+    return row.contact_id if _is_there(row) else None
+
+
+def made_company(row: StoredRow) -> str | None:
+    """The company that a row of a file of companies is about, as `made_contact`."""
+    return row.company_id if _is_there(row) else None
+
+
+def _is_there(row: StoredRow) -> bool:
+    return row.outcome != "create" or row.state in {"applied", "kept"}
 
 
 # What an import did to companies, so that it can be taken back.
@@ -138,10 +152,12 @@ import_companies = website_table(
 import_mappings = website_table(
     "import_mappings",
     Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default="contacts"),
     Column("columns", Json, nullable=False),
     Column("options", Json, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("website_id", "name"),
     ForeignKeyConstraint(["website_id"], ["websites.id"]),
+    CheckConstraint(f"kind IN {KINDS}", name="kind"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -70,7 +71,7 @@ def _edit_back(
     before = changes.get("sources", {})
     for target, (old, new) in changes.get("fields", {}).items():
         if not same(known.at(target), value_of(target, new)):
-            undoing.kept.append(_changed_since(target, known.at(target)))
+            undoing.kept.append(changed_since(target, known.at(target)))
             continue
         fields[target] = value_of(target, old) if old is not None else crisp.get(target)
         sources[target] = before.get(target)
@@ -115,18 +116,17 @@ def stays(code: str, reason: str) -> Problem:
     return Problem(code, reason)
 
 
-def _changed_since(target: str, now: Any) -> Problem:
+def changed_since(target: str, now: Any) -> Problem:
     value = now.isoformat() if isinstance(now, datetime) else "" if now is None else str(now)
     return Problem("changed_since", "It was changed since and stays as it is.", target, value)
 
 
-def result_of(undoing: Undoing) -> Row:
-    row = undoing.row
-    problems = [*(row.problems or []), *(problem.as_json() for problem in undoing.kept)]
+def result_of(row: StoredRow, kept: Sequence[Problem]) -> Row:
+    problems = [*(row.problems or []), *(problem.as_json() for problem in kept)]
     return {
         "website_id": row.website_id,
         "import_id": row.import_id,
         "line": row.line,
-        "state": "kept" if undoing.kept else "undone",
+        "state": "kept" if kept else "undone",
         "problems": problems or None,
     }

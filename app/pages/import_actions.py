@@ -50,7 +50,8 @@ async def upload(request: Request, actor: CurrentActor, kept: Kept) -> Response:
         file = _file_of(form)
         stored = await store(kept.folder, file.filename or "file.csv", file, kept.most_mb)
         await form.close()
-        import_id = await begin_import(database_of(request), kept.folder, website_id, stored, actor)
+        db, kind = database_of(request), str(form.get("kind") or "contacts")
+        import_id = await begin_import(db, kept.folder, website_id, stored, actor, kind)
     except (Refused, TooLarge) as refused:
         async with visit(request) as page:
             return await show_list(page, refused.http_status, refused.message)
@@ -98,12 +99,13 @@ async def choose_layout(
     encoding: Typed = "",
     separator: Typed = "",
     header: Typed = "",
+    kind: Typed = "",
 ) -> Response:
     frame, website_id = await _frame(request)
     names = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
     layout = layout_of(encoding, names.get(separator, separator), header=header == "yes")
     db = database_of(request)
-    await change_layout(db, kept.folder, website_id, import_id, layout, actor)
+    await change_layout(db, kept.folder, website_id, import_id, layout, actor, kind or None)
     return _see(frame, import_id)
 
 
@@ -121,12 +123,15 @@ async def plan(request: Request, actor: CurrentActor, import_id: str) -> Respons
     }
     db = database_of(request)
     try:
-        typed["columns"] = _columns(form, [column.column for column in typed["columns"]])
+        names = [column.column for column in typed["columns"]]
+        typed["columns"] = [_column(form, n, name, row.kind) for n, name in enumerate(names)]
         name = str(form.get("save_as", "")).strip()
         choice = steps.Choice(typed["columns"], typed["mode"], typed["options"])
         await steps.ask_plan(db, website_id, import_id, choice, actor)
         if name:
-            await save_mapping(db, website_id, name, choice.columns, choice.options, actor)
+            await save_mapping(
+                db, website_id, name, choice.columns, choice.options, actor, row.kind
+            )
     except Conflict:
         raise
     except Refused as refused:
@@ -136,11 +141,7 @@ async def plan(request: Request, actor: CurrentActor, import_id: str) -> Respons
     return _see(frame, import_id)
 
 
-def _columns(form: FormData, names: list[str]) -> list[ColumnMap]:
-    return [_column(form, number, name) for number, name in enumerate(names)]
-
-
-def _column(form: FormData, number: int, name: str) -> ColumnMap:
+def _column(form: FormData, number: int, name: str, kind: str) -> ColumnMap:
     to = str(form.get(f"to.{number}", ""))
     if to == "custom":
         to = f"data.{form.get(f'key.{number}', '')}"
@@ -149,7 +150,7 @@ def _column(form: FormData, number: int, name: str) -> ColumnMap:
         "type": str(form.get(f"type.{number}", "text")),
         "choices": str(form.get(f"choices.{number}", "")),
     }
-    return column_map(name, told)
+    return column_map(name, told, kind)
 
 
 def _options(form: FormData) -> dict[str, Any]:

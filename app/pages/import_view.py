@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from app.contacts.custom_keys import suggested_key
 from app.imports.columns import CUSTOM, FIELDS, ColumnMap
 from app.imports.diff import MODES
-from app.imports.tables import made_contact
+from app.imports.tables import made_company, made_contact
 from app.imports.work import STAGES
 from app.pages.text import number, one_line, plural
 
@@ -34,6 +34,7 @@ TABS = (
 )
 LABELS = {
     "name": "Name",
+    "domain": "Domain",
     "phone": "Phone",
     "avatar": "Avatar",
     "signed_up_at": "Created",
@@ -44,6 +45,7 @@ LABELS = {
 @dataclass(frozen=True, slots=True)
 class ImportView:
     id: str
+    kind: str
     file_name: str
     size: str
     state: str
@@ -62,6 +64,10 @@ class ImportView:
     share: int | None
     done: int
     total: int
+
+    @property
+    def noun(self) -> str:
+        return "company" if self.kind == "companies" else "contact"
 
     @property
     def live(self) -> bool:
@@ -97,6 +103,7 @@ def view_import(row: Any) -> ImportView:
         total, done = counts.get("applied", 0), counts.get("undone", 0) + counts.get("kept", 0)
     return ImportView(
         id=row.id,
+        kind=row.kind,
         file_name=row.file_name,
         size=size_words(row.file_size),
         state=row.state,
@@ -183,8 +190,8 @@ class RowView:
     outcome: str
     tone: str
     word: str
-    contact_id: str
-    email: str
+    href: str
+    about: str
     changes: list[tuple[str, str, str]]
     problems: list[dict[str, str]]
     undoable: bool
@@ -208,19 +215,38 @@ _STATES = {
 }
 
 
-def view_row(row: Any, state: str) -> RowView:
+def view_row(row: Any, state: str, companies: Mapping[str, str]) -> RowView:
+    """`companies`: what those are called that such rows are about, by id."""
     tone, word = _WORDS.get((row.outcome, row.state)) or _STATES[row.state]
     return RowView(
         line=row.line,
         outcome=row.outcome,
         tone=tone,
         word=word,
-        contact_id=made_contact(row) or "",
-        email=row.email_norm or "",
+        href=_href(row),
+        about=_about(row, companies),
         changes=changes_in_words(row.changes or {}),
         problems=row.problems or [],
         undoable=row.state == "applied" and state in {"done", "failed"},
     )
+
+
+def _href(row: Any) -> str:
+    if row.state == "undone":
+        return ""
+    if contact_id := made_contact(row):
+        return f"/contacts/{contact_id}"
+    company_id = made_company(row)
+    return f"/companies/{company_id}" if company_id else ""
+
+
+def _about(row: Any, companies: Mapping[str, str]) -> str:
+    """The address, or the company: as it is called now, else as the file names it."""
+    if row.email_norm or row.company_key is None:
+        return row.email_norm or ""
+    fields: dict[str, Any] = (row.changes or {}).get("fields", {})
+    told = str(fields["name"][1]) if "name" in fields else row.company_key.partition(":")[2]
+    return companies.get(row.company_id, told)
 
 
 def changes_in_words(changes: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -230,6 +256,8 @@ def changes_in_words(changes: dict[str, Any]) -> list[tuple[str, str, str]]:
     if "segments" in changes:
         before, after = changes["segments"]
         told.append(("Segments", _shown(sorted(before)), _shown(sorted(after))))
+    if changes.get("aliases"):
+        told.append(("Goes by", "none", _shown([value for _, value in changes["aliases"]])))
     company = changes.get("company") or {}
     if company.get("joins"):
         name = company["name"] or company["domain"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,10 +15,12 @@ from app import clock
 from app.contacts.attributes import known_attributes
 from app.db.keyset import read_cursor
 from app.errors import NotFound, Refused
-from app.imports.columns import FIELDS, TYPES, ColumnMap
+from app.imports.columns import TYPES, ColumnMap, fields_of
+from app.imports.company_export import company_lines
 from app.imports.diff import MODES
-from app.imports.downloads import SAMPLE, bad_rows_of
+from app.imports.downloads import SAMPLES, bad_rows_of
 from app.imports.export import contact_lines, with_mark
+from app.imports.known_companies import types_of_attributes
 from app.imports.layout import ENCODINGS, SEPARATORS
 from app.imports.mappings import mapped_like, saved_mappings
 from app.imports.reader import read_head
@@ -62,17 +65,28 @@ async def show_list(page: Visit, status: int = 200, trouble: str = "") -> Respon
 
 
 @router.get("/imports/sample.csv")
-async def sample() -> Response:
-    return Response(SAMPLE, media_type=_CSV, headers=_as_file("contacts-sample.csv"))
+async def sample(kind: str = "contacts") -> Response:
+    kind = kind if kind in SAMPLES else "contacts"
+    return Response(SAMPLES[kind], media_type=_CSV, headers=_as_file(f"{kind}-sample.csv"))
 
 
 @router.get("/imports/contacts.csv")
-async def export(request: Request) -> Response:
+async def export_contacts(request: Request) -> Response:
     """All contacts, as a file that can be imported again."""
     async with visit(request) as page:
         website_id = page.website_id
     lines = contact_lines(database_of(request), website_id)
     headers = _as_file("contacts.csv")
+    return StreamingResponse(with_mark(lines), media_type=_CSV, headers=headers)
+
+
+@router.get("/imports/companies.csv")
+async def export_companies(request: Request) -> Response:
+    """All companies, as a file that can be imported again."""
+    async with visit(request) as page:
+        website_id = page.website_id
+    lines = company_lines(database_of(request), website_id)
+    headers = _as_file("companies.csv")
     return StreamingResponse(with_mark(lines), media_type=_CSV, headers=headers)
 
 
@@ -103,7 +117,7 @@ async def show_mapping(
     except Refused as refused:
         trouble = trouble or refused.message
     columns = columns_of_import(row)
-    saved = await saved_mappings(page.connection, page.website_id)
+    saved = await saved_mappings(page.connection, page.website_id, row.kind)
     wanted = page.request.query_params.get("mapping", "")
     options, mode = row.options, row.mode
     for one in saved:
@@ -116,10 +130,16 @@ async def show_mapping(
         "import_map.html", status, it=view_import(row), layout=layout, trouble=trouble,
         columns=view_columns(columns, [one.cells for one in rows]), preview=rows,
         names=[column.column for column in columns_of_import(row)], saved=saved, wanted=wanted,
-        options=options, mode=mode, modes=MODES, fields=FIELDS, types=TYPES, encodings=ENCODINGS,
+        options=options, mode=mode, modes=MODES, fields=fields_of(row.kind), types=TYPES, encodings=ENCODINGS,
         separators=SEPARATORS,
-        known=await known_attributes(page.connection, page.website_id),
+        known=await _known_keys(page, row.kind),
     )  # fmt: skip
+
+
+async def _known_keys(page: Visit, kind: str) -> Collection[str]:
+    if kind == "companies":
+        return await types_of_attributes(page.connection, page.website_id)
+    return await known_attributes(page.connection, page.website_id)
 
 
 async def _show_rows(page: Visit, row: Any, status: int = 200) -> Response:
@@ -129,21 +149,23 @@ async def _show_rows(page: Visit, row: Any, status: int = 200) -> Response:
     text = page.request.query_params.get("cursor", "")
     cursor = read_cursor(text, queries.ROWS_ORDER)
     found = await queries.rows_of(page.connection, page.website_id, row.id, show, cursor)
+    about = {one.company_id for one in found.rows if one.company_id}
+    companies = await queries.company_names(page.connection, page.website_id, about)
     notices = ["That place in the list is not known; this is its first page."]
     return page.show(
         "import.html", status, it=it, found=found, show=show, tabs=TABS,
-        rows=[view_row(one, row.state) for one in found.rows],
+        rows=[view_row(one, row.state, companies) for one in found.rows],
         notices=notices if text and cursor is None else [],
         expired=row.expires_at is not None and row.expires_at <= clock.now(),
         columns=[column for column in columns_of_import(row) if column.to],
-        options=row.options, label=_label,
+        options=row.options, label=partial(_label, row.kind),
     )  # fmt: skip
 
 
-def _label(column: ColumnMap) -> str:
+def _label(kind: str, column: ColumnMap) -> str:
     if column.is_custom:
         return f"{column.key} ({TYPES[column.type]})"
-    return FIELDS[column.to or ""]
+    return fields_of(kind)[column.to or ""]
 
 
 def _first_tab(it: Any) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.companies.tables import companies
 from app.db.keyset import Cursor, KeyPage, Order, fetch_page
+from app.db.lookup import find_rows
 from app.imports.tables import import_rows, imports
 from app.pages.rows import AnyRow
 
@@ -46,3 +49,11 @@ async def rows_of(
         SHOWS[show],
     )
     return await fetch_page(connection, query, ROWS_ORDER, cursor, ROWS_SHOWN)
+
+
+async def company_names(
+    connection: AsyncConnection, website_id: str, ids: Collection[str]
+) -> dict[str, str]:
+    asked = [(one,) for one in sorted(ids)]
+    rows = await find_rows(connection, companies, website_id, ("id",), asked, ("name",))
+    return {row.id: row.name for row in rows}

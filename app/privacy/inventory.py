@@ -73,8 +73,8 @@ FREE: Mapping[str, frozenset[str]] = {
         "saved_views": "website_id id owner_id list",
         "sync_runs": "website_id id kind state asked started_by request_id counts checkpoint error lease_owner",
         "inbox_events": "id website_id event state",
-        "import_rows": "website_id import_id outcome state company_key",
-        "imports": f"website_id lease_owner file_name {_IMPORTS}",
+        "import_rows": "website_id import_id outcome state company_id company_key",
+        "imports": f"website_id kind lease_owner file_name {_IMPORTS}",
         "change_batches": "website_id kind ids",
         "change_counters": "website_id",
         "hook_days": "website_id event day delays",
@@ -112,7 +112,7 @@ FREE: Mapping[str, frozenset[str]] = {
         "websites": "id name domain status attention mapping time_zone business_hours rescanned_on "
         "rolling_read",
         "custom_attributes": "website_id key type choices created_by",
-        "import_mappings": "website_id name columns options created_by",
+        "import_mappings": "website_id name kind columns options created_by",
         # Sealed, hashed.
         "sealed_secrets": "website_id field key_id sealed",
         "erased_identities": "website_id digest request_id",

@@ -46,16 +46,20 @@ def test_to_standard_output_and_to_a_file(program: Program, rows: str) -> None:
 # SPEC I12
 def test_a_file_that_imports_back(program: Program, rows: str) -> None:
     env = {"DATABASE_URL": rows}
-    told = program.run("export", "contacts", "--format", "import", "--out", "c.csv", env=env)
-    assert (told.code, told.stderr) == (0, "")
-    assert (program.folder / "c.csv").read_bytes().startswith(b"\xef\xbb\xbfemail,name,")
-    again = program.run("import", "c.csv", "--website", WEBSITE, "--dry-run", "--json", env=env)
-    assert again.code == 0, again.stderr
-    counts = json.loads(again.stdout)["counts"]
-    assert counts.get("create", 0) == counts.get("error", 0) == 0
-    assert counts["rows"] > 0
-    refused = program.run("export", "companies", "--format", "import", env=env)
-    assert (refused.code, "export contacts" in refused.stderr) == (2, True)
+    for kind, head in (("contacts", b"email,name,"), ("companies", b"company_name,company_url,")):
+        told = program.run("export", kind, "--format", "import", "--out", "c.csv", env=env)
+        assert (told.code, told.stderr) == (0, "")
+        assert (program.folder / "c.csv").read_bytes().startswith(b"\xef\xbb\xbf" + head)
+        again = program.run(
+            "import", "c.csv", "--website", WEBSITE, "--kind", kind, "--dry-run", "--json", env=env
+        )
+        assert again.code == 0, again.stderr
+        told = json.loads(again.stdout)
+        assert told["kind"] == kind
+        assert told["counts"].get("create", 0) == told["counts"].get("error", 0) == 0
+        assert told["counts"]["rows"] > 0
+    refused = program.run("export", "messages", "--format", "import", env=env)
+    assert (refused.code, "contacts and companies" in refused.stderr) == (2, True)
 
 
 def test_wrong_use_is_told_in_a_sentence(program: Program, rows: str) -> None:

@@ -40,31 +40,34 @@ class Importing(Site):
     def worker(self) -> ImportWorker:
         return ImportWorker(self.db, self.folder, lease_seconds=10)
 
-    async def begin(self, content: str | bytes, name: str = "people.csv") -> str:
+    async def begin(
+        self, content: str | bytes, name: str = "people.csv", kind: str = "contacts"
+    ) -> str:
         raw = content.encode() if isinstance(content, str) else content
 
         async def blocks() -> AsyncIterator[bytes]:
             yield raw
 
         stored = await store_blocks(self.folder, name, blocks(), 100)
-        return await begin_import(self.db, self.folder, self.id, stored, MEMBER)
+        return await begin_import(self.db, self.folder, self.id, stored, MEMBER, kind)
 
     async def plan(
         self,
         content: str | bytes,
         mode: str = "merge",
         columns: Mapping[str, Any] | None = None,
+        kind: str = "contacts",
         **options: Any,
     ) -> Any:
         """The import's row once it is planned; `data.seats` is a whole number, whatever it holds."""
-        import_id = await self.begin(content)
+        import_id = await self.begin(content, kind=kind)
         row = await self.row(import_id)
         told = [
             replace(column, type="integer") if column.to == "data.seats" else column
             for column in columns_of_import(row)
         ]
         if columns is not None:
-            told = by_name([column.column for column in told], columns)
+            told = by_name([column.column for column in told], columns, kind)
         choice = Choice(told, mode, {**row.options, **options})
         await ask_plan(self.db, self.id, import_id, choice, MEMBER)
         await self.work()

@@ -224,6 +224,20 @@ def imported(w: str, of_each: int) -> Rows:
     changes = {"fields": {"name": [w, w], f"attributes.{w}": [w, w]}, "segments": [[w], [w, "x"]],
                "company": {"joins": True, "name": w, "domain": None, "was": w}}  # fmt: skip
     problem = {"column": w, "code": "email_invalid", "value": w, "reason": w, "suggestion": w}
+    firms = [{"column": w, "to": "company_name"}, {"column": w, "to": "other_names"}]
+    for name, state in (("firms", "done"), ("firms-mapped", "uploaded")):
+        found.append(
+            row_of(imports, website_id=SITE, id=name, kind="companies", state=state, mode="merge",
+                   counts=counts, file_name=w, file=FILE, file_size=1234, layout=layout,
+                   columns=firms, created_by=w)
+        )  # fmt: skip
+    named = {"fields": {"name": [None, w]}, "aliases": [["name", w]]}
+    for line, outcome in enumerate(("create", "update", "unchanged"), start=2):
+        found.append(
+            row_of(import_rows, website_id=SITE, import_id="firms", line=line, outcome=outcome,
+                   state="applied" if outcome != "unchanged" else "planned", company_id="acme",
+                   company_key=f"name:{w}", changes=None if outcome == "unchanged" else named)
+        )  # fmt: skip
     for name, state in (("planned", "planned"), ("done", "applied")):
         for n in range(of_each):
             for part, outcome in enumerate(("create", "update", "error")):

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from sqlalchemy import Column, Integer, Table, insert
+from sqlalchemy import Column, DefaultClause, Integer, Table, insert
 
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.contacts.tables import contact_emails, contacts
@@ -63,7 +63,10 @@ def _plain(column: Column[Any]) -> Any:
         return False
     if isinstance(column.type, UtcDateTime):
         return NOW
-    return 0 if isinstance(column.type, Integer) else ""
+    if isinstance(column.type, Integer):
+        return 0
+    default = column.server_default
+    return str(default.arg) if isinstance(default, DefaultClause) else ""
 
 
 def row_of(table: Table, **given: Any) -> tuple[Table, Row]:
