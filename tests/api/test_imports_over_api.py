@@ -47,6 +47,38 @@ async def asked(api: Api, import_id: str, what: str, **body: Any) -> dict[str, A
     return told
 
 
+async def test_a_file_of_companies_from_upload_to_undo(api: Api) -> None:
+    sample = await api.get("viewer", "/imports/sample.csv?kind=companies")
+    answer = await api.ask(
+        "member", "POST", "/imports?kind=companies", content=sample.content,
+        headers={"Content-Type": "text/csv"},
+    )  # fmt: skip
+    it = answer.json()
+    assert (answer.status_code, it["kind"]) == (201, "companies")
+    refused = await api.ask(
+        "member", "POST", f"/imports/{it['id']}/plan",
+        json={"columns": [{"column": "company_name", "to": "email"}]},
+    )  # fmt: skip
+    assert refused.status_code == 422
+    assert "company_name, company_url" in refused.json()["detail"]
+    planned = await asked(api, it["id"], "plan", mode="merge", save_as="Firms")
+    done = await asked(api, it["id"], "commit", plan_hash=planned["plan_hash"])
+    assert done["counts"]["created"] == 2
+    rows = await api.data("viewer", f"/imports/{it['id']}/rows")
+    found = {row["id"]: row["name"] for row in await api.data("viewer", "/companies")}
+    assert {found[row["company_id"]] for row in rows} == {"Acme", "Beta"}
+    assert {row["contact_id"] for row in rows} == {None}
+    (saved,) = (await api.get("viewer", "/import-mappings")).json()["data"]
+    assert (saved["name"], saved["kind"]) == ("Firms", "companies")
+    await asked(api, it["id"], "undo")
+    assert await api.data("viewer", "/companies") == []
+    layout = {"encoding": "utf-8", "separator": ",", "header": True, "kind": "contacts"}
+    again = await api.ask("member", "POST", "/imports?kind=companies", content=b"email\na@x.example\n",
+                          headers={"Content-Type": "text/csv"})  # fmt: skip
+    other = await asked(api, again.json()["id"], "layout", **layout)
+    assert (other["kind"], other["columns"][0]["to"]) == ("contacts", "email")
+
+
 async def test_a_file_from_upload_to_undo(api: Api) -> None:
     answer = await uploaded(api)
     assert answer.status_code == 201, answer.text

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from app.accounts.actors import COMMAND
 from app.accounts.tokens import create_token
+from app.companies.tables import companies, company_aliases
 from app.contacts.tables import contact_emails, contacts
 from app.imports.columns import ColumnMap
 from app.imports.steps import Choice, ask_commit, ask_plan, ask_undo
@@ -121,6 +122,43 @@ def assert_whole(
     assert {one[0]: one[1] for one in fetch(url, by_state)} == rows
     for table in (contacts, contact_emails):
         assert fetch(url, select(func.count()).select_from(table))[0][0] == stored
+
+
+# SPEC I9
+def test_kill_9_while_companies_are_written_and_taken_back(
+    program: Program, sqlite_url: str, tmp_path: Path
+) -> None:
+    env = {
+        "DATABASE_URL": sqlite_url,
+        "LEASE_SECONDS": "1",
+        "UPLOADS_FOLDER": str(tmp_path / "uploads"),
+    }
+    file = "company_name,company_url,other_names\n" + "".join(
+        f"Company {n},c{n}.example,Other {n}\n" for n in range(ROWS)
+    )
+
+    async def commit(site: Importing) -> None:
+        planned = await site.plan(file, kind="companies")
+        await ask_commit(site.db, site.id, planned.id, planned.plan_hash, MEMBER)
+
+    asked(sqlite_url, tmp_path, commit)
+    done = killed_in(program, env, sqlite_url, "committing")
+    assert (done["state"], done["counts"]["created"]) == ("done", ROWS)
+    assert_companies(sqlite_url, ROWS)
+
+    async def undo(site: Importing) -> None:
+        await ask_undo(site.db, site.id, done["id"], MEMBER)
+
+    asked(sqlite_url, tmp_path, undo)
+    undone = killed_in(program, env, sqlite_url, "undoing")
+    assert (undone["state"], undone["counts"]["undone"]) == ("undone", ROWS)
+    assert_companies(sqlite_url, 0)
+
+
+def assert_companies(url: str, stored: int) -> None:
+    """Each once, with its name, its other name and its domain."""
+    for table, times in ((companies, 1), (company_aliases, 3)):
+        assert fetch(url, select(func.count()).select_from(table))[0][0] == stored * times
 
 
 def test_kill_9_in_an_upload(program: Program, sqlite_url: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from app.accounts.actors import Role
+from app.companies.tables import companies
 from app.contacts.tables import contacts
 from app.db.session import Database
 from app.imports.tables import imports
@@ -35,9 +36,11 @@ class Browser:
         headers = {"Origin": ORIGIN}
         return await self.client.post(path, data=data, headers=headers, follow_redirects=True)
 
-    async def upload(self, content: bytes, name: str = "people.csv") -> httpx.Response:
+    async def upload(
+        self, content: bytes, name: str = "people.csv", kind: str = "contacts"
+    ) -> httpx.Response:
         return await self.client.post(
-            "/imports", files={"file": (name, content)}, headers={"Origin": ORIGIN},
+            "/imports", data={"kind": kind}, files={"file": (name, content)}, headers={"Origin": ORIGIN},
             follow_redirects=True,
         )  # fmt: skip
 
@@ -116,6 +119,45 @@ async def test_from_upload_to_undo(browser: Browser) -> None:
     assert listed.text.count("people.csv") >= 2
     saved = await browser.client.get(repaired.url.path, params={"mapping": "CRM"})
     assert "<option selected>CRM</option>" in saved.text
+
+
+async def test_a_file_of_companies(browser: Browser) -> None:
+    shown = (await browser.client.get("/imports")).text
+    assert '<option value="companies">a company</option>' in shown
+    sample = await browser.client.get("/imports/sample.csv?kind=companies")
+    assert "companies-sample.csv" in sample.headers["content-disposition"]
+    mapping = await browser.upload(sample.content, kind="companies")
+    assert '<option value="other_domains" selected>Other domains</option>' in mapping.text
+    assert '<option value="email"' not in mapping.text
+    assert 'name="segment"' not in mapping.text
+    assert "Companies that exist already" in mapping.text
+    path = mapping.url.path
+    fields = ("company_name", "company_url", "company_description", "other_names", "other_domains")
+    wanted = {f"to.{n}": field for n, field in enumerate(fields)} | {"mode": "merge"}
+    await browser.send(f"{path}/plan", **wanted, save_as="Firms")
+    await browser.work()
+    planned = (await browser.client.get(path)).text
+    assert "Goes by" in planned
+    assert "acme inc" in planned
+    (row,) = await browser.rows(select(imports))
+    await browser.send(f"{path}/commit", plan_hash=row.plan_hash)
+    await browser.work()
+    (acme, _) = await browser.rows(select(companies).order_by(companies.c.name))
+    done = (await browser.client.get(path, params={"show": "create"})).text
+    assert f"/companies/{acme.id}" in done
+    file = (await browser.client.get("/imports/companies.csv")).content
+    again = await browser.upload(file, kind="companies")
+    path = again.url.path
+    await browser.send(f"{path}/plan", **wanted)
+    await browser.work()
+    unchanged = (await browser.client.get(path, params={"show": "unchanged"})).text
+    assert "2 unchanged" in unchanged
+    assert ">Acme<" in unchanged.replace("<bdi>", "").replace("</bdi>", "")
+    switched = await browser.send(
+        f"{(await browser.upload(file)).url.path}/layout", separator="comma", encoding="utf-8",
+        header="yes", kind="companies",
+    )  # fmt: skip
+    assert '<option value="Firms"' in switched.text or "<option>Firms</option>" in switched.text
 
 
 async def test_layout_remap_cancel(browser: Browser) -> None:
