@@ -17,6 +17,9 @@ from sqlalchemy import UniqueConstraint as Unique
 
 from app.db.base import BigInt, Flag, Json, Told, UtcDateTime, website_table
 
+DOMAIN_OF_ADDRESS = "replace(email_norm, rtrim(email_norm, replace(email_norm, '@', '')), '')"
+"""As `domain_of` in app/matching/statements.py says it, letter by letter: only then the index helps."""
+
 _UNSEEN = frozenset(
     {
         "search",
@@ -149,6 +152,17 @@ conversations = website_table(
         "crisp_updated_at",
         "deleted_at",
         "email_norm",
+        "id",
+        sqlite_where=text("unmatched_reason IS NOT NULL"),
+        postgresql_where=text("unmatched_reason IS NOT NULL"),
+    ),
+    # A group of one reason and one domain.
+    Index(
+        "ix_conversations_unmatched_domain",
+        "website_id",
+        "unmatched_reason",
+        text(DOMAIN_OF_ADDRESS),
+        "crisp_updated_at",
         "id",
         sqlite_where=text("unmatched_reason IS NOT NULL"),
         postgresql_where=text("unmatched_reason IS NOT NULL"),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal_column,
     or_,
     select,
     true,
@@ -165,7 +166,8 @@ def domain_of(address: ColumnElement[Any]) -> ColumnElement[str]:
     """What follows the @ of a normal address, in functions that both databases have.
 
     Stripping from the right every letter that is not `@` leaves `local@`; taking that away leaves
-    the domain.
+    the domain. Without parameters: an index of conversations holds this very expression.
     """
-    local_and_at = func.rtrim(address, func.replace(address, "@", ""))
-    return func.replace(address, local_and_at, "")
+    at, nothing = literal_column("'@'"), literal_column("''")
+    local_and_at = func.rtrim(address, func.replace(address, at, nothing))
+    return func.replace(address, local_and_at, nothing)
