@@ -1,4 +1,4 @@
-"""PostgreSQL plans what a first import asks without reading whole tables, though it knows nothing of them yet."""
+"""Plans: PostgreSQL, which knows nothing of its tables yet in a first import, reads none whole; indexes fit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.conversations.tables import messages
+from app.conversations.tables import conversations, messages
 from app.conversations.threads import _recount
 from app.db.lookup import find_present
 from app.db.session import Database, open_database
 from app.db.statistics import ensure_statistics
+from app.edits.wishes import group_of, unmatched_of
 from tests.pages import rows
 from tests.pages.rows import SITE, put
 
@@ -92,3 +93,20 @@ async def test_threads_are_counted_without_the_others(db: Database) -> None:
 
     # Thirty messages of each, in the index and in the table; not all 3,000.
     assert 0 < await db.transact(work) <= 200
+
+
+async def test_an_index_knows_the_domain_of_an_address(database_url: str) -> None:
+    """The index and the question name the same expression, letter by letter."""
+    opened = open_database(database_url)
+    where = [*unmatched_of(SITE), *group_of(SITE, "unknown_email", "acme.example")]
+    query = select(func.count()).select_from(conversations).where(*where)
+    async with opened.read() as connection:
+        dialect = connection.dialect
+        if dialect.name == "postgresql":
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        told = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        explain = "EXPLAIN" if dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+        plan = await connection.exec_driver_sql(f"{explain} {told}")
+        lines = " ".join(str(row) for row in plan)
+    await opened.close()
+    assert "ix_conversations_unmatched_domain" in lines, lines
