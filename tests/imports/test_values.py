@@ -58,6 +58,13 @@ def test_case_062_other_than_one_address(cell: str, code: str, advice: str) -> N
     assert advice in wrong.suggestion
 
 
+def test_case_058_advice_comes_from_the_beginning_of_a_cell() -> None:
+    """What looks for addresses takes the square of a cell's length: minutes for the longest."""
+    assert refusal(values.address, f"Ada <ada@acme.example> {'x' * 99_000}").suggestion
+    wrong = refusal(values.address, f"{'x' * 99_000} <ada@acme.example>")
+    assert (wrong.code, wrong.suggestion) == ("email_invalid", "")
+
+
 @pytest.mark.parametrize(
     ("cell", "told", "note"),
     [
