@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -33,7 +34,7 @@ from app.imports.diff import (
 from app.imports.known import Known
 from app.imports.reader import RawRow, Reader
 from app.imports.rows import Interpreter, Row
-from app.imports.seen import Seen, company_key, look_up
+from app.imports.seen import Seen, addresses_in, company_key, look_up
 from app.imports.setup import interpreter_of, layout_of_import
 from app.imports.tables import import_rows
 from app.imports.uploads import forget, path_of
@@ -114,9 +115,11 @@ def _plan_chunk(work: Work, rules: Rules, chunk: Sequence[Row], seen: Seen) -> l
 
 def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
     holders = seen.holders.get(row.email_norm, [])
+    if _names_erased(row, seen):
+        return _error_row(work, row, [_ERASED]) | {"email_norm": None, "cells": None}
     problem = None if row.problems else _conflict(row, holders, seen)
-    if problem is not None and problem.code == "erased":
-        return _error_row(work, row, [problem]) | {"email_norm": None, "cells": None}
+    if problem is not None:
+        problem = replace(problem, column=_column_of_email(work))
     if row.problems or problem is not None:
         return _error_row(work, row, [*row.problems, *([problem] if problem else [])])
     known = holders[0] if holders else None
@@ -149,10 +152,22 @@ def _with_ids(changes: Changes, known: Known | None) -> Changes:
     return changes
 
 
+# Without the address: what is not kept anywhere is not kept here either.
+_ERASED = Problem("erased", "Whoever has this address was erased, and stays out.")
+
+
+def _names_erased(row: Row, seen: Seen) -> bool:
+    if not seen.erased:
+        return False
+    named = {row.email_norm, *(addresses_in(row) if row.problems else ())}
+    return not seen.erased.isdisjoint(named)
+
+
+def _column_of_email(work: Work) -> str | None:
+    return next((told["column"] for told in work.row.columns if told["to"] == "email"), None)
+
+
 def _conflict(row: Row, holders: Sequence[Known], seen: Seen) -> Problem | None:
-    if row.email_norm in seen.erased:
-        # Without the address: what is not kept anywhere is not kept here either.
-        return Problem("erased", "Whoever has this address was erased, and stays out.", "email")
     if (line := seen.lines.get(row.email_norm)) is not None:
         reason = f"The same address stands in line {line}, which counts."
         return Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,9 @@ from app.imports.known import Known, find_holders
 from app.imports.rows import Row
 from app.imports.tables import import_rows
 from app.imports.work import Work
+from app.records import normal_address
+
+_BETWEEN = re.compile(r"[\s,;:|<>\"'()\[\]]+")
 
 
 @dataclass(slots=True)
@@ -51,7 +55,9 @@ async def look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row])
         await find_holders(connection, work.website_id, addresses),
         await find_companies(connection, work.website_id, refs) if refs else {},
     )
-    seen.erased = await find_erased(connection, work.website_id, addresses)
+    # A row that is bad for another reason keeps its cells: they must not hold whoever was erased.
+    bad = {address for row in chunk if row.problems for address in addresses_in(row)}
+    seen.erased = await find_erased(connection, work.website_id, {*addresses, *bad})
     first = chunk[0].line
     seen.lines = await _earlier(connection, work, "email_norm", addresses, first)
     ids = sorted({known.row.id for found in seen.holders.values() for known in found})
@@ -79,6 +85,13 @@ async def _earlier(
         .group_by(import_rows.c[column])
     )
     return {row[0]: row[1] for row in rows}
+
+
+def addresses_in(row: Row) -> set[str]:
+    """What stands in its cells, in normal form, also between other words."""
+    cells = " ".join(cell for cell in row.cells if "@" in cell)
+    found = (normal_address(word) for word in _BETWEEN.split(cells) if "@" in word)
+    return {address for address in found if address is not None}
 
 
 def company_key(row: Row) -> str | None:
