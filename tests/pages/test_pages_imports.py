@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest_asyncio
+from hypothesis import given
 from sqlalchemy import select
 
 from app.accounts.actors import Role
@@ -17,6 +18,7 @@ from app.imports.worker import ImportWorker
 from app.pages.parts import Uploads
 from app.websites.connect import Installed, save_connected
 from tests.fixtures.people import log_in_as
+from tests.imports.any_bytes import CONTENTS, LAYOUTS, some
 from tests.ingesting import WEBSITE
 from tests.pages.conftest import ORIGIN, Stand, pages_app
 
@@ -170,3 +172,36 @@ async def test_progress_comes_by_itself(browser: Browser) -> None:
     assert "event: card" in stream.text
     assert "event: end" in stream.text
     assert (await browser.client.get("/imports/sample.csv")).text.startswith("email,")
+
+
+@some(25)
+@given(content=CONTENTS, layout=LAYOUTS)
+async def test_any_bytes_become_a_page(
+    browser: Browser, content: bytes, layout: dict[str, Any]
+) -> None:
+    """A fault would be raised here, not shown: this client hands it on."""
+    mapping = await browser.upload(content)
+    assert mapping.status_code in {200, 422}, mapping.text
+    if mapping.status_code == 422:
+        return
+    path = mapping.url.path
+    typed = {**layout, "header": "yes" if layout["header"] else "no"}
+    changed = await browser.send(f"{path}/layout", **typed)
+    assert changed.status_code in {200, 422}
+    told = {"to.0": "email", "to.1": "name", "to.2": "custom", "key.2": "plan", "mode": "merge"}
+    planned = await browser.send(f"{path}/plan", **told)
+    assert planned.status_code in {200, 422}
+    if planned.status_code == 422:
+        return
+    await browser.work()
+    shown = await browser.client.get(path)
+    assert "planned" in shown.text
+    (row,) = await browser.rows(select(imports).where(imports.c.id == path.split("/")[-1]))
+    assert (await browser.client.get(f"{path}/bad-rows.csv")).status_code == 200
+    assert (await browser.send(f"{path}/commit", plan_hash=row.plan_hash)).status_code == 200
+    await browser.work()
+    for show in ("problems", "create", "update", "unchanged", "skip"):
+        done = await browser.client.get(path, params={"show": show})
+        assert done.status_code == 200
+        assert ">done" in done.text
+    assert (await browser.client.get("/imports")).status_code == 200
