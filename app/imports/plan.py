@@ -131,8 +131,9 @@ def _plan_row(work: Work, rules: Rules, row: Row, seen: Seen) -> TableRow:
     skipped = [_SKIPPED[rules.mode]] if outcome == "skip" else []
     kept = kept_by_hand(row, known, rules)
     planned = _table_row(work, row, outcome, [*skipped, *row.notes, *kept])
-    if row.description:
-        planned["company_key"] = company_key(row)
+    if row.company is not None and row.description and outcome != "skip":
+        planned["company_key"] = company_key(row, seen)
+        seen.company_keys.add(planned["company_key"])
     if outcome in {"create", "update"}:
         planned["changes"] = _with_ids(changes, known)
     if known is not None:
@@ -193,10 +194,7 @@ def _named_company(row: Row, seen: Seen) -> NamedCompany | None:
     if row.company is None:
         return None
     found = seen.companies.get(row.company.key)
-    key = company_key(row) or ""
-    first = key not in seen.company_keys
-    if row.description:
-        seen.company_keys.add(key)
+    first = company_key(row, seen) not in seen.company_keys
     if found is None:
         return NamedCompany(None, None, first)
     by_hand = is_by_hand(found.field_sources, "attributes.description")

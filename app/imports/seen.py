@@ -62,7 +62,7 @@ async def look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row])
     seen.lines = await _earlier(connection, work, "email_norm", addresses, first)
     ids = sorted({known.row.id for found in seen.holders.values() for known in found})
     seen.contact_lines = await _earlier(connection, work, "contact_id", ids, first)
-    keys = sorted({company_key(row) or "" for row in good if row.description})
+    keys = sorted({company_key(row, seen) for row in good if row.description})
     seen.company_keys = set(await _earlier(connection, work, "company_key", keys, first))
     return seen
 
@@ -94,5 +94,9 @@ def addresses_in(row: Row) -> set[str]:
     return {address for address in found if address is not None}
 
 
-def company_key(row: Row) -> str | None:
-    return ":".join(row.company.key) if row.company is not None else None
+def company_key(row: Row, seen: Seen) -> str:
+    """The same for all rows that name one company, once it is stored: by its domain, by its name."""
+    if row.company is None:
+        return ""
+    found = seen.companies.get(row.company.key)
+    return ":".join(row.company.key) if found is None else found.id

@@ -192,7 +192,12 @@ async def test_the_same_file_again_changes_nothing(
     before = await world(site)
     again = await site.plan(file, mode, columns=COLUMNS, segment=segment)
     counts = again.counts
-    assert (counts.get("create", 0), counts.get("update", 0)) == (0, 0), await site.lines(again.id)
+    assert (counts.get("create", 0), counts.get("update", 0)) == (0, 0), (
+        mode,
+        segment,
+        file,
+        [one.changes for one in (await site.lines(again.id)).values()],
+    )
     assert counts.get("error", 0) == first.counts.get("error", 0)
     good = counts["rows"] - counts.get("error", 0)
     if mode == "create-only":
