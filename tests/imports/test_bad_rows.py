@@ -17,8 +17,9 @@ from app.imports.columns import ColumnMap
 from app.imports.downloads import bad_rows_of
 from app.imports.layout import Layout
 from app.imports.setup import columns_of_import
-from app.imports.steps import Choice, ask_plan, undo_some
+from app.imports.steps import Choice, ask_again, ask_plan, undo_some
 from app.imports.tables import import_rows
+from app.pages.import_view import view_import
 from app.spreadsheet import defused, undefused
 from tests.imports.importing import MEMBER, Importing, adds_up, differences, importing
 
@@ -266,3 +267,23 @@ async def test_what_two_files_repaired_stays_repaired_while_one_of_them_stands(
     assert await totals(site, first.id) == (5, 2, 3)
     await site.undo(second.id)
     assert await totals(site, first.id) == (5, 0, 5)
+
+
+async def test_refused_rows_are_repaired_by_a_file_or_planned_again(site: Importing) -> None:
+    """SPEC I7, I8: each bad row counts once, whichever way it came in."""
+    planned = await site.plan(HEAD + "a@x.example,,,\nb@x.example,,,\nnobody,,,\n")
+    await site.add_by_hand("A", "a@x.example")
+    await site.add_by_hand("B", "b@x.example")
+    first = await site.commit(planned)
+    assert (first.counts["refused"], first.counts["error"]) == (2, 1)
+    lines = (await bad_file(site, first.id)).splitlines(keepends=True)
+    repair = await site.run("".join(lines[:2]))
+    assert repair.repairs == first.id
+    assert view_import(await site.row(first.id)).problems == 2
+    await ask_again(site.db, site.id, first.id, MEMBER)
+    await site.work()
+    done = await site.commit(await site.row(first.id))
+    counts = done.counts
+    assert (counts["error"], counts["refused"], counts["repaired"]) == (1, 1, 1)
+    assert adds_up(counts)
+    assert view_import(done).problems == len(read(await bad_file(site, done.id))) == 1
