@@ -213,7 +213,8 @@ async def ask_undo(db: Database, website_id: str, import_id: str, actor: Actor) 
 
     async def work(connection: AsyncConnection) -> None:
         row = await require_import(connection, website_id, import_id)
-        if row.state != "planned" or not row.counts.get("applied"):
+        # An erasure cancels what was to be planned again; what came in before that can still be taken back.
+        if row.state not in {"planned", "cancelled"} or not row.counts.get("applied"):
             require_state(row, ("done", "failed"))
         await connection.execute(
             one_import(website_id, import_id).values(

@@ -83,7 +83,7 @@ class ImportView:
     @property
     def can_undo(self) -> bool:
         written = self.counts.get("applied", 0) > 0
-        return written and self.state in {"done", "failed", "planned"}
+        return written and self.state in {"done", "failed", "planned", "cancelled"}
 
 
 def view_import(row: Any) -> ImportView:

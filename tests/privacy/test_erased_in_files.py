@@ -15,6 +15,7 @@ from app.contacts.tables import contacts
 from app.errors import Conflict
 from app.imports.downloads import bad_rows_of
 from app.imports.steps import ask_again
+from app.pages.import_view import view_import
 from app.privacy.erase import erase_contact
 from app.privacy.sweep import sweep
 from tests.beside import contents
@@ -110,3 +111,21 @@ async def test_who_is_erased_between_plan_and_commit_does_not_come_in(
         assert MARK not in await bad_file(site, planned.id)
         done = await site.run(FILE, columns=COLUMNS)
         assert (done.counts["created"], done.counts["error"]) == (2, len(ERASED) + 1)
+
+
+async def test_what_came_in_before_an_erasure_cancelled_the_rest_can_be_taken_back(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with importing(database_url, tmp_path) as site:
+        planned = await site.plan(f"email\nbo@acme.example\n{MARK}@acme.example\n")
+        await site.take(person(ANN, email=f"{MARK}@acme.example", person={"nickname": "Ann"}))
+        done = await site.commit(planned)
+        assert (done.counts["created"], done.counts["refused"]) == (1, 1)
+        await ask_again(site.db, site.id, done.id, MEMBER)
+        await site.work()
+        await erased(site)
+        row = await site.row(done.id)
+        assert (row.state, view_import(row).can_undo) == ("cancelled", True)
+        undone = await site.undo(done.id)
+        assert (undone.state, undone.counts["undone"]) == ("undone", 1)
+        assert await site.rows(select(contacts)) == []
