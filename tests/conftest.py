@@ -29,8 +29,11 @@ LONG = tuple(
 )
 
 # Two workers share two cores with servers and browsers: time limits per example would be noise.
-settings.register_profile("crispsync", deadline=None)
-settings.load_profile("crispsync")
+# The same examples in every run: a change is judged by what it changed. New ones are looked for with
+# HYPOTHESIS_PROFILE=search.
+settings.register_profile("crispsync", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "crispsync"))
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -46,6 +46,8 @@ def changes_in_words(row: Any) -> str:
         told.append(f"segments {_shown('|'.join(before))} → {_shown('|'.join(after))}")
     if changes.get("company", {}).get("joins"):
         told.append(f"joins {changes['company']['name'] or changes['company']['domain']}")
+    if changes.get("company", {}).get("gets_domain"):
+        told.append(f"company gets {changes['company']['domain']}")
     if changes.get("aliases"):
         told.append(f"goes by {_shown('|'.join(value for _, value in changes['aliases']))}")
     return ": ".join(part for part in (row.outcome, "; ".join([*told, *problems])) if part)

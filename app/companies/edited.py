@@ -142,7 +142,11 @@ async def _describe(
     ids: Mapping[Alias, str],
     joinings: Sequence[Joining],
 ) -> None:
-    told = {ids[j.company.key]: j.described for j in joinings if j.described is not None}
+    told: dict[str, str] = {}
+    for joining in joinings:
+        if joining.described is not None:
+            # A new company may be named in two ways: the first row decides.
+            told.setdefault(ids[joining.company.key], joining.described)
     states = await _states(connection, website_id, list(told))
     rows: list[Row] = [
         {

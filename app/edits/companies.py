@@ -176,7 +176,8 @@ async def _edit(
     name, domain = fields.get("name", row.name), fields.get("domain", row.domain)
     before = set(company.aliases)
     kept = [one for one in company.aliases if f"{one[0]}s" not in written]
-    former = [*_aliases_of(row.name, row.domain), *kept]
+    # A name that it shares was never its own: to ask for it now would be to take it from the other one.
+    former = [*(one for one in _aliases_of(row.name, row.domain) if one in before), *kept]
     wanted = _wanted_aliases(written, name, domain, former, before)
     new = [alias for alias in wanted if alias not in before]
     added = await _free(connection, website_id, row.id, {"name": name, "domain": domain}, new)

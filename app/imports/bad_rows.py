@@ -12,6 +12,7 @@ from app.db.base import StoredRow
 from app.db.session import Database
 from app.imports.export import csv_line
 from app.imports.tables import import_rows
+from app.spreadsheet import undefused
 
 IMPORT, LINE = "crispsync_import", "crispsync_line"
 ADDED = (
@@ -44,12 +45,16 @@ async def bad_rows(
     after = 0
     while chunk := await _next(db, row, after):
         after = chunk[-1].line
-        missing = [one.line for one in chunk if one.cells is None]
+        # Of whoever was erased nothing is read again.
+        missing = [one.line for one in chunk if one.cells is None and not _is_erased(one)]
         read = await cells_of(missing) if missing else {}
         for one in chunk:
             cells = one.cells if one.cells is not None else read.get(one.line, [])
+            # The file may have been one of bad rows itself; a value is defused once, not once more.
+            cells = [undefused(cell) for cell in cells]
             padded = [cells[n] if n < len(cells) else "" for n in places]
-            yield csv_line([*padded, *_told(row.id, one)])
+            # What has no column stands behind, to be put where it belongs.
+            yield csv_line([*padded, *_told(row.id, one), *cells[len(names) :]])
 
 
 async def _next(db: Database, row: StoredRow, after: int) -> Sequence[StoredRow]:
@@ -67,6 +72,10 @@ async def _next(db: Database, row: StoredRow, after: int) -> Sequence[StoredRow]
             .limit(_CHUNK)
         )
         return rows.all()
+
+
+def _is_erased(row: StoredRow) -> bool:
+    return any(problem["code"] == "erased" for problem in row.problems or ())
 
 
 def _told(import_id: str, row: StoredRow) -> list[str]:

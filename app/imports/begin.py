@@ -26,6 +26,7 @@ from app.imports.suggest import suggest
 from app.imports.tables import KINDS, imports
 from app.imports.uploads import Stored, forget, path_of
 from app.imports.work import one_import
+from app.spreadsheet import undefused
 from app.websites.rules import require_website
 
 _SAMPLE = 200
@@ -118,9 +119,17 @@ async def _suggested(
     first = await find_import(connection, website_id, origin[1]) if origin else None
     if origin is None or first is None:
         return columns, None, None
-    told = {column.column: column for column in columns_of_import(first)}
-    mapped = [ColumnMap(n) if n in ADDED else told.get(n, ColumnMap(n)) for n in names]
-    return mapped, first, origin[0]
+    left = columns_of_import(first)
+    return [_mapped_as(name, left) for name in names], first, origin[0]
+
+
+def _mapped_as(name: str, left: list[ColumnMap]) -> ColumnMap:
+    """As in the first file, where several columns may have one name; its names were defused."""
+    for column in left:
+        if name not in ADDED and column.column in {name, undefused(name)}:
+            left.remove(column)
+            return column
+    return ColumnMap(name)
 
 
 async def _known(connection: AsyncConnection, website_id: str, kind: str) -> dict[str, ColumnMap]:

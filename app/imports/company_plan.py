@@ -14,6 +14,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.store import Alias
+from app.contacts.erased import find_erased
 from app.contacts.problems import Problem
 from app.db.base import new_id
 from app.db.upsert import Row as TableRow
@@ -27,9 +28,9 @@ from app.imports.diff import (
     sources_before,
 )
 from app.imports.known_companies import KnownCompany, companies_by_alias
-from app.imports.planned_rows import error_row, planned_row, skipped
+from app.imports.planned_rows import erased_row, error_row, planned_row, skipped
 from app.imports.rows import Row
-from app.imports.seen import company_key, earlier_lines
+from app.imports.seen import addresses_in, earlier_lines
 from app.imports.work import Work
 from app.records import normal_company_name
 
@@ -49,6 +50,7 @@ class CompaniesSeen:
     holders: dict[Alias, KnownCompany]
     lines: dict[str, int] = field(default_factory=dict)
     claimed: dict[Alias, Claim] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
 
     def add(self, planned: Iterable[TableRow]) -> None:
         for row in planned:
@@ -73,17 +75,21 @@ async def look_up_chunk(
     seen = CompaniesSeen(await companies_by_alias(connection, work.website_id, aliases))
     keys = sorted({_key(row, _known(row, seen)) for row in good})
     seen.lines = await earlier_lines(connection, work, "company_key", keys, chunk[0].line)
+    named = {address for row in chunk for address in addresses_in(row)}
+    seen.erased = await find_erased(connection, work.website_id, named)
     seen.add(before)
     return partial(_plan_row, work, rules, seen=seen)
 
 
 def _plan_row(work: Work, rules: Rules, row: Row, *, seen: CompaniesSeen) -> TableRow:
+    if seen.erased and not seen.erased.isdisjoint(addresses_in(row)):
+        return erased_row(work, row)
     if row.problems:
         return error_row(work, row, row.problems)
     known = _known(row, seen)
     problem = _conflict(row, known, seen)
     if problem is not None:
-        return error_row(work, row, [problem]) | {"company_key": company_key(row)}
+        return error_row(work, row, [problem]) | {"company_key": _key_in_file(row)}
     row = replace(row, told={**_main_fields(row, known), **row.told})
     changes = _changes(row, known, rules, seen)
     outcome = outcome_of(rules, known, changes)
@@ -121,7 +127,11 @@ def _known(row: Row, seen: CompaniesSeen) -> KnownCompany | None:
 
 
 def _key(row: Row, known: KnownCompany | None) -> str:
-    return f"id:{known.row.id}" if known is not None else company_key(row) or ""
+    return f"id:{known.row.id}" if known is not None else _key_in_file(row)
+
+
+def _key_in_file(row: Row) -> str:
+    return ":".join(row.company.key) if row.company is not None else ""
 
 
 def _conflict(row: Row, known: KnownCompany | None, seen: CompaniesSeen) -> Problem | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.problems import Problem
-from app.db.base import new_id
+from app.db.base import StoredRow, new_id
 from app.db.upsert import Row as TableRow
 from app.imports.diff import (
     Changes,
@@ -21,9 +22,9 @@ from app.imports.diff import (
     sources_before,
 )
 from app.imports.known import Known
-from app.imports.planned_rows import error_row, planned_row, skipped
+from app.imports.planned_rows import erased_row, error_row, planned_row, skipped
 from app.imports.rows import Row
-from app.imports.seen import Seen, company_key, look_up
+from app.imports.seen import Seen, addresses_in, company_keys, look_up
 from app.imports.work import Work
 from app.sources import is_by_hand
 
@@ -42,9 +43,11 @@ async def look_up_chunk(
 
 def _plan_row(work: Work, rules: Rules, row: Row, *, seen: Seen) -> TableRow:
     holders = seen.holders.get(row.email_norm, [])
+    if _names_erased(row, seen):
+        return erased_row(work, row)
     problem = None if row.problems else _conflict(row, holders, seen)
-    if problem is not None and problem.code == "erased":
-        return error_row(work, row, [problem]) | {"email_norm": None, "cells": None}
+    if problem is not None:
+        problem = replace(problem, column=_column_of_email(work))
     if row.problems or problem is not None:
         return error_row(work, row, [*row.problems, *([problem] if problem else [])])
     known = holders[0] if holders else None
@@ -56,10 +59,13 @@ def _plan_row(work: Work, rules: Rules, row: Row, *, seen: Seen) -> TableRow:
     why = _SKIPPED[rules.mode] if outcome == "skip" else []
     kept = kept_by_hand(row, known, rules)
     planned = planned_row(work, row, outcome, [*why, *row.notes, *kept])
-    if row.description:
-        planned["company_key"] = company_key(row)
+    if row.company is not None and row.description and outcome != "skip":
+        planned["company_key"], *_ = company_keys(row, seen)
+        seen.company_keys.update(company_keys(row, seen))
     if outcome in {"create", "update"}:
         planned["changes"] = _with_ids(changes, known)
+        if "company" in changes:
+            _note_domain(row, seen)
     if known is not None:
         planned["contact_id"] = known.row.id
         planned["basis"] = known.digest(basis_kind(row))
@@ -77,10 +83,18 @@ def _with_ids(changes: Changes, known: Known | None) -> Changes:
     return changes
 
 
+def _names_erased(row: Row, seen: Seen) -> bool:
+    if not seen.erased:
+        return False
+    named = {row.email_norm, *(addresses_in(row) if row.problems else ())}
+    return not seen.erased.isdisjoint(named)
+
+
+def _column_of_email(work: Work) -> str | None:
+    return next((told["column"] for told in work.row.columns if told["to"] == "email"), None)
+
+
 def _conflict(row: Row, holders: Sequence[Known], seen: Seen) -> Problem | None:
-    if row.email_norm in seen.erased:
-        # Without the address: what is not kept anywhere is not kept here either.
-        return Problem("erased", "Whoever has this address was erased, and stays out.", "email")
     if (line := seen.lines.get(row.email_norm)) is not None:
         reason = f"The same address stands in line {line}, which counts."
         return Problem(
@@ -106,14 +120,25 @@ def _named_company(row: Row, seen: Seen) -> NamedCompany | None:
     if row.company is None:
         return None
     found = seen.companies.get(row.company.key)
-    key = company_key(row) or ""
-    first = key not in seen.company_keys
-    if row.description:
-        seen.company_keys.add(key)
+    first = seen.company_keys.isdisjoint(company_keys(row, seen))
     if found is None:
         return NamedCompany(None, None, first)
     by_hand = is_by_hand(found.field_sources, "attributes.description")
-    return NamedCompany(found.id, found.attributes.get("description"), first, by_hand)
+    told = found.attributes.get("description")
+    return NamedCompany(found.id, told, first, by_hand, _wants_domain(row, found, seen))
+
+
+def _wants_domain(row: Row, found: StoredRow, seen: Seen) -> bool:
+    if row.company is None or row.company.domain is None or found.domain is not None:
+        return False
+    return found.id not in seen.given_domains and not is_by_hand(found.field_sources, "domain")
+
+
+def _note_domain(row: Row, seen: Seen) -> None:
+    """Of many rows that tell a company's domain only the first changes it."""
+    found = seen.companies.get(row.company.key) if row.company is not None else None
+    if found is not None and row.company is not None and row.company.domain is not None:
+        seen.given_domains.add(found.id)
 
 
 _SKIPPED = skipped(

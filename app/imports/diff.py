@@ -2,7 +2,7 @@
 
 Changes of a row, as JSON: `fields` {target: [old, new]}, `segments` [owners before, owners after],
 `company` {name, domain, joins, closes: [memberships], open: [memberships], was: [names], described,
-opened: the membership}, `sources` {target: who wrote it before}.
+gets_domain, opened: the membership}, `sources` {target: who wrote it before}.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class NamedCompany:
     description: str | None
     first_to_name: bool
     described_by_hand: bool = False
+    wants_domain: bool = False
+    """It has none, and this row is the first to tell one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,8 @@ def _company(
         return None
     described = _described(row, rules, company)
     belongs = company.id is not None and any(link.company_id == company.id for link in open_now)
+    if belongs and company.wants_domain:
+        return changed | {"described": described, "gets_domain": True}
     if belongs or (rules.mode == "fill-empty" and open_now):
         return changed | {"described": described} if described else None
     return changed | {"joins": True, "closes": own, "described": described}

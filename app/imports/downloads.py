@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.db.base import StoredRow
 from app.db.session import Database
+from app.errors import Refused
 from app.imports.bad_rows import bad_rows
 from app.imports.reader import Reader
 from app.imports.setup import layout_of_import
@@ -30,7 +31,7 @@ SAMPLES = {"contacts": SAMPLE, "companies": COMPANY_SAMPLE}
 
 
 async def bad_rows_of(db: Database, folder: Path, row: StoredRow) -> AsyncIterator[str]:
-    """The lines of the CSV file. Refused rows have their cells in the uploaded file only."""
+    """The lines of the CSV file. Refused rows have their cells in the uploaded file only, while it is kept."""
     names = [told["column"] for told in row.columns]
 
     async def cells_of(lines: Sequence[int]) -> dict[int, list[str]]:
@@ -43,7 +44,11 @@ async def bad_rows_of(db: Database, folder: Path, row: StoredRow) -> AsyncIterat
 def _read_lines(folder: Path, row: StoredRow, lines: frozenset[int]) -> dict[int, list[str]]:
     last = max(lines)
     found: dict[int, list[str]] = {}
-    for raw in Reader(path_of(folder, row.file), layout_of_import(row)):
+    try:
+        path = path_of(folder, row.file)
+    except Refused:
+        return found
+    for raw in Reader(path, layout_of_import(row)):
         if raw.line in lines:
             found[raw.line] = raw.cells
         if raw.line >= last:

@@ -169,8 +169,10 @@ def _cells(row: StoredRow, email: str, company: StoredRow | None, keys: Sequence
         **{field: _at(row, target) for field, target in TARGETS.items()},
     }
     if company is not None:
+        # One that was told by its domain alone is called like that; nobody told this contact so.
+        unnamed = company.name == company.domain and "company_name" not in row.attributes
         told |= {
-            "company_name": company.name,
+            "company_name": None if unnamed else company.name,
             "company_url": f"https://{company.domain}" if company.domain else None,
             "company_description": company.attributes.get("description"),
         }

@@ -34,6 +34,12 @@ def error_row(work: Work, row: Row, problems: Sequence[Problem]) -> TableRow:
     return planned_row(work, row, "error", problems) | {"cells": row.cells}
 
 
+def erased_row(work: Work, row: Row) -> TableRow:
+    """Without the address and the cells: what is not kept anywhere is not kept here either (SPEC P6)."""
+    reason = "Whoever has this address was erased, and stays out."
+    return error_row(work, row, [Problem("erased", reason)]) | {"email_norm": None, "cells": None}
+
+
 def skipped(modes: Mapping[str, tuple[str, str]]) -> Mapping[str, list[Problem]]:
     """By mode, why a row of it is skipped: code and reason."""
     return {mode: [Problem(code, reason)] for mode, (code, reason) in modes.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,9 +76,12 @@ def read_head(path: Path, layout: Layout, most: int) -> tuple[list[str], list[Ra
 
 def _decoded(raw: IO[bytes], layout: Layout) -> Iterator[str]:
     """Lines of at most LONGEST_LINE characters."""
+    codec = layout.codec
+    if codec == "utf-16" and not _has_mark(raw):
+        codec = "utf-16-le"  # as Windows writes it; without a mark Python reads nothing as UTF-16
     # newline="": a line end inside quotes stays what it is, and a lone CR ends a line too.
     text = open(  # noqa: SIM115  # it shares its descriptor with `raw`, which closes it
-        raw.fileno(), encoding=layout.codec, errors="replace", newline="", closefd=False
+        raw.fileno(), encoding=codec, errors="replace", newline="", closefd=False
     )
     first = True
     while line := text.readline(LONGEST_LINE):
@@ -88,6 +93,11 @@ def _decoded(raw: IO[bytes], layout: Layout) -> Iterator[str]:
             line = "\n"
         first = False
         yield line.replace(_NUL, _PICTURE_OF_NUL) if _NUL in line else line
+
+
+def _has_mark(raw: IO[bytes]) -> bool:
+    # Not through `raw`: what it had read ahead would be missing.
+    return os.pread(raw.fileno(), 2, 0) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
 
 
 def _rows(lines: Iterator[str], separator: str) -> Iterator[RawRow]:

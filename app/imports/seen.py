@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,9 @@ from app.imports.known import Known, find_holders
 from app.imports.rows import Row
 from app.imports.tables import import_rows
 from app.imports.work import Work
+from app.records import CompanyRef, normal_address
+
+_BETWEEN = re.compile(r"[\s,;:|<>\"'()\[\]]+")
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class Seen:
     lines: dict[str, int] = field(default_factory=dict)
     contact_lines: dict[str, int] = field(default_factory=dict)
     company_keys: set[str] = field(default_factory=set)
+    given_domains: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
 
     def add(self, planned: Iterable[TableRow]) -> None:
@@ -51,12 +56,14 @@ async def look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row])
         await find_holders(connection, work.website_id, addresses),
         await find_companies(connection, work.website_id, refs) if refs else {},
     )
-    seen.erased = await find_erased(connection, work.website_id, addresses)
+    # A row that is bad for another reason keeps its cells: they must not hold whoever was erased.
+    bad = {address for row in chunk if row.problems for address in addresses_in(row)}
+    seen.erased = await find_erased(connection, work.website_id, {*addresses, *bad})
     first = chunk[0].line
     seen.lines = await earlier_lines(connection, work, "email_norm", addresses, first)
     ids = sorted({known.row.id for found in seen.holders.values() for known in found})
     seen.contact_lines = await earlier_lines(connection, work, "contact_id", ids, first)
-    keys = sorted({company_key(row) or "" for row in good if row.description})
+    keys = sorted({key for row in good if row.description for key in company_keys(row, seen)})
     seen.company_keys = set(await earlier_lines(connection, work, "company_key", keys, first))
     return seen
 
@@ -81,5 +88,19 @@ async def earlier_lines(
     return {row[0]: row[1] for row in rows}
 
 
-def company_key(row: Row) -> str | None:
-    return ":".join(row.company.key) if row.company is not None else None
+def addresses_in(row: Row) -> set[str]:
+    """What stands in its cells, in normal form, also between other words."""
+    cells = " ".join(cell for cell in row.cells if "@" in cell)
+    found = (normal_address(word) for word in _BETWEEN.split(cells) if "@" in word)
+    return {address for address in found if address is not None}
+
+
+def company_keys(row: Row, seen: Seen) -> list[str]:
+    """By which other rows may name the same company: its id, or of a new one its domain and its name."""
+    if row.company is None:
+        return []
+    found = seen.companies.get(row.company.key)
+    if found is not None:
+        return [found.id]
+    named = CompanyRef(row.company.name, None).key if row.company.name else row.company.key
+    return list(dict.fromkeys([":".join(row.company.key), ":".join(named)]))

@@ -163,19 +163,22 @@ async def ask_again(db: Database, website_id: str, import_id: str, actor: Actor)
 async def _without_refused(connection: AsyncConnection, row: StoredRow) -> dict[str, int]:
     """The counts as they are when the refused rows are yet to be planned."""
     counts = dict(row.counts)
-    refused = await connection.execute(
-        select(import_rows.c.outcome).where(
+    found = await connection.execute(
+        select(import_rows.c.outcome, import_rows.c.state).where(
             import_rows.c.website_id == row.website_id,
             import_rows.c.import_id == row.id,
-            import_rows.c.state == "refused",
+            import_rows.c.outcome != "error",
+            import_rows.c.state.in_(("refused", "repaired")),
         )
     )
-    outcomes = [one.outcome for one in refused]
+    states = found.all()
+    outcomes = [one.outcome for one in states if one.state == "refused"]
     if not outcomes:
         raise Refused("No row of this import was refused; there is nothing to plan again.")
     for outcome in outcomes:
         counts[outcome] -= 1
-    return counts | {"refused": 0}
+    # Those that came in with another file were refused here, and count as repaired.
+    return counts | {"refused": len(states) - len(outcomes)}
 
 
 async def ask_commit(
@@ -215,7 +218,8 @@ async def ask_undo(db: Database, website_id: str, import_id: str, actor: Actor) 
 
     async def work(connection: AsyncConnection) -> None:
         row = await require_import(connection, website_id, import_id)
-        if row.state != "planned" or not row.counts.get("applied"):
+        # An erasure cancels what was to be planned again; what came in before that can still be taken back.
+        if row.state not in {"planned", "cancelled"} or not row.counts.get("applied"):
             require_state(row, ("done", "failed"))
         await connection.execute(
             one_import(website_id, import_id).values(

@@ -168,6 +168,7 @@ def domain_of(address: ColumnElement[Any]) -> ColumnElement[str]:
     Stripping from the right every letter that is not `@` leaves `local@`; taking that away leaves
     the domain. Without parameters: an index of conversations holds this very expression.
     """
-    at, nothing = literal_column("'@'"), literal_column("''")
+    at: ColumnElement[str] = literal_column("'@'")
+    nothing: ColumnElement[str] = literal_column("''")
     local_and_at = func.rtrim(address, func.replace(address, at, nothing))
     return func.replace(address, local_and_at, nothing)

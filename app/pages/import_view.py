@@ -89,7 +89,7 @@ class ImportView:
     @property
     def can_undo(self) -> bool:
         written = self.counts.get("applied", 0) > 0
-        return written and self.state in {"done", "failed", "planned"}
+        return written and self.state in {"done", "failed", "planned", "cancelled"}
 
 
 def view_import(row: Any) -> ImportView:
@@ -264,6 +264,8 @@ def changes_in_words(changes: dict[str, Any]) -> list[tuple[str, str, str]]:
         told.append(("Company", _shown(company["was"]), _shown(name)))
     elif company.get("closes"):
         told.append(("Company", _shown(company["was"]), "none"))
+    if company.get("gets_domain"):
+        told.append((FIELDS["company_url"], "none", _shown(company["domain"])))
     if company.get("described"):
         old, new = company["described"]
         told.append((FIELDS["company_description"], _shown(old), _shown(new)))

@@ -121,6 +121,18 @@ async def test_aliases_are_added_and_taken_away(database_url: str) -> None:
         assert changed[1].after["name"] == "Zenith"
 
 
+async def test_of_two_with_one_name_each_can_be_renamed(database_url: str) -> None:
+    async with connected(database_url) as site:
+        one = await made_company(site, name="Acme", domain="one.example")
+        two = await made_company(site, name="Acme", domain="two.example")
+        await edited_company(site, one, name="Zenith")
+        await edited_company(site, two, name="Nadir")
+        assert await goes_by(site, one) == {
+            ("name", "zenith"), ("name", "acme"), ("domain", "one.example"),
+        }  # fmt: skip
+        assert await goes_by(site, two) == {("name", "nadir"), ("domain", "two.example")}
+
+
 # SPEC D6
 async def test_a_company_made_by_hand_is_not_absorbed_by_a_profile(database_url: str) -> None:
     async with connected(database_url) as site:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
 from app import clock
-from app.accounts.actors import Actor, Role
+from app.accounts.actors import COMMAND, Actor, Role
 from app.companies.tables import companies, company_aliases, contact_companies
 from app.contacts import lists
 from app.edits.companies import edit_company, make_company
@@ -28,6 +28,10 @@ from app.imports.downloads import bad_rows_of
 from app.imports.mappings import save_mapping, saved_mappings
 from app.imports.setup import columns_of_import, layout_of_import
 from app.imports.steps import undo_some
+from app.privacy.erase import erase_contact
+from app.privacy.sweep import sweep
+from app.settings import get_settings
+from tests.fixtures.program import SECRET_KEY
 from tests.imports.importing import MEMBER, Importing, adds_up, differences, importing
 from tests.ingesting import person
 
@@ -432,3 +436,24 @@ async def test_bad_rows_repaired_count_in_the_first_file(site: Importing) -> Non
     await site.commit(repaired)
     assert (await site.row(done.id)).counts["repaired"] == 1
     assert [row[0] for row in await seen(site)] == ["Acme", "Beta"]
+
+
+# SPEC P6
+async def test_a_row_that_names_somebody_who_was_erased_stays_out_of_everything(
+    site: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", SECRET_KEY)
+    get_settings.cache_clear()
+    await site.take(person("p", email="gone@x.example"))
+    await erase_contact(site.db, COMMAND, str((await site.contact("p")).id))
+    await sweep(site.db, site.folder)
+    planned = await site.plan(
+        "company_name,company_url,owner\n"
+        "Acme,acme.example,gone@x.example\nBeta,nonsense,Gone <gone@x.example>\nGamma,,\n",
+        kind="companies",
+    )
+    assert await codes(site, planned.id) == {2: ["erased"], 3: ["erased"], 4: []}
+    assert "gone@" not in str(await site.lines(planned.id))
+    assert planned.file is None
+    done = await site.commit(planned)
+    assert (done.counts["created"], done.counts["error"]) == (1, 2)

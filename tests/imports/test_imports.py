@@ -348,6 +348,25 @@ async def test_companies_are_made_found_and_replaced(database_url: str, tmp_path
         assert await site.companies_of_talk("t") == ["Acme", "Beta"]
 
 
+async def test_the_first_row_that_names_a_company_describes_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Also where rows name it in two ways; a row that is skipped decides nothing."""
+    file = (
+        "email,company,website,company description\n"
+        "a@x.example,Acme,acme.example,Anvils\nb@x.example,Acme,,Other\n"
+    )
+    async with importing(database_url, tmp_path) as site:
+        await site.run(file)
+        (acme,) = await site.rows(select(companies))
+        assert acme.attributes == {"description": "Anvils"}
+        assert (await site.plan(file)).counts == {"rows": 2, "unchanged": 2}
+        other = file.replace("Anvils", "More").replace("a@x", "new@x")
+        await site.run(other, "update-only")
+        (acme,) = await site.rows(select(companies))
+        assert acme.attributes == {"description": "Other"}
+
+
 async def test_modes_and_a_segment_for_all(database_url: str, tmp_path: Path) -> None:
     text = "email,name,data.plan\na@x.example,,\nb@x.example,B,pro\n"
     async with importing(database_url, tmp_path) as site:  # SPEC I6

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import Refused
-from app.imports.layout import Layout, detect, layout_of
+from app.imports.layout import ENCODINGS, Layout, detect, layout_of
 from app.imports.reader import LONGEST_LINE, Reader, read_head
 
 GERMAN = "E-Mail;Vorname;Stadt\nada@acme.example;Ada;Köln\nbo@acme.example;Bo;Zürich\n"
@@ -141,6 +141,23 @@ def test_what_is_not_offered_is_refused() -> None:
         layout_of("rot13", ",", header=True)
     with pytest.raises(Refused, match="separated by"):
         layout_of("utf-8", "#", header=True)
+
+
+@pytest.mark.parametrize("encoding", list(ENCODINGS))
+def test_every_encoding_that_is_offered_reads_any_file(tmp_path: Path, encoding: str) -> None:
+    for content in (
+        GERMAN.encode(),
+        GERMAN.encode("utf-16"),
+        GERMAN.encode("utf-16-le"),
+        b"\xff",
+        b"a",
+    ):
+        path = written(tmp_path, content)
+        names, _ = read_head(path, Layout(encoding, ";", header=True), 5)
+        assert all("\0" not in name for name in names)
+    assert read_head(written(tmp_path, GERMAN, "utf-16-le"), Layout("utf-16", ";"), 1)[0] == [
+        "E-Mail", "Vorname", "Stadt",
+    ]  # fmt: skip
 
 
 @settings(max_examples=150)

@@ -58,6 +58,13 @@ def test_case_062_other_than_one_address(cell: str, code: str, advice: str) -> N
     assert advice in wrong.suggestion
 
 
+def test_case_058_advice_comes_from_the_beginning_of_a_cell() -> None:
+    """What looks for addresses takes the square of a cell's length: minutes for the longest."""
+    assert refusal(values.address, f"Ada <ada@acme.example> {'x' * 99_000}").suggestion
+    wrong = refusal(values.address, f"{'x' * 99_000} <ada@acme.example>")
+    assert (wrong.code, wrong.suggestion) == ("email_invalid", "")
+
+
 @pytest.mark.parametrize(
     ("cell", "told", "note"),
     [
@@ -337,3 +344,45 @@ def test_defused_cells_are_undefused() -> None:  # SPEC P5
 def test_any_cells_are_read_or_refused(cells: list[str]) -> None:
     names = ["email", "phone", "country", "created", "time_zone", "segments"]
     Interpreter([ColumnMap(name, name) for name in names], Options(UTC, "DE"))(RawRow(2, cells))
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        # Before 10¹¹ seconds, from there on milliseconds; what lies outside 1990 to 2100 is a slip.
+        ("631152000", datetime(1990, 1, 1, tzinfo=UTC)),
+        ("4102444799", datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("631152000000", datetime(1990, 1, 1, tzinfo=UTC)),
+        ("4102444799000", datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("631151999", None), ("99999999999", None), ("100000000000", None), ("631151999999", None),
+    ],
+)  # fmt: skip
+def test_where_unix_seconds_end_and_milliseconds_begin(  # SPEC I5
+    cell: str, told: datetime | None
+) -> None:
+    if told is None:
+        assert refusal(values.moment, cell, PARIS).code == "date_invalid"
+    else:
+        assert values.moment(cell, PARIS).value == told
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "target", "kept", "note"),
+    [
+        ("country", "US", "attributes.country", "US", None),
+        ("country", "United States", "attributes.country", "US", "country_converted"),
+        ("city", "San Francisco", "attributes.city", "San Francisco", None),
+        ("region", "California", "attributes.region", "California", None),
+        ("created", "2020-08-14T14:09", "signed_up_at", datetime(2020, 8, 14, 12, 9, tzinfo=UTC),
+         "no_offset"),
+        ("phone", "+34 651 234 567", "phone", "+34651234567", None),
+        ("phone", "651 234 567", "phone", "+34651234567", None),
+        ("last_active", " ", "last_active_at", None, None),
+    ],
+)  # fmt: skip
+def test_a_field_is_kept_with_a_warning_where_it_was_converted(  # SPEC I5
+    field: str, cell: str, target: str, kept: Any, note: str | None
+) -> None:
+    row = read({"email": "a@x.example", field: cell}, Options(PARIS, "ES"))
+    assert (row.told, row.problems) == ({target: kept}, [])
+    assert [one.code for one in row.notes] == ([note] if note else [])

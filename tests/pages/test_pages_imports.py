@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest_asyncio
-from sqlalchemy import select
+from hypothesis import given
+from sqlalchemy import insert, select, update
 
+from app import clock
 from app.accounts.actors import Role
 from app.companies.tables import companies
 from app.contacts.tables import contacts
@@ -18,9 +23,12 @@ from app.imports.worker import ImportWorker
 from app.pages.parts import Uploads
 from app.websites.connect import Installed, save_connected
 from tests.fixtures.people import log_in_as
+from tests.imports.any_bytes import CONTENTS, LAYOUTS, some
+from tests.imports.importing import Importing
 from tests.ingesting import WEBSITE
 from tests.pages.conftest import ORIGIN, Stand, pages_app
 
+DAYS = timedelta(days=2)
 FILE = "E-Mail;Vorname;Kunde seit;Plan\nada@acme.example;Ada;2020-08-14;pro\nbo;=1+1;;<b>x</b>\n"
 
 
@@ -212,3 +220,103 @@ async def test_progress_comes_by_itself(browser: Browser) -> None:
     assert "event: card" in stream.text
     assert "event: end" in stream.text
     assert (await browser.client.get("/imports/sample.csv")).text.startswith("email,")
+
+
+@some(25)
+@given(content=CONTENTS, layout=LAYOUTS)
+async def test_any_bytes_become_a_page(
+    browser: Browser, content: bytes, layout: dict[str, Any]
+) -> None:
+    """A fault would be raised here, not shown: this client hands it on."""
+    mapping = await browser.upload(content)
+    assert mapping.status_code in {200, 422}, mapping.text
+    if mapping.status_code == 422:
+        return
+    path = mapping.url.path
+    typed = {**layout, "header": "yes" if layout["header"] else "no"}
+    changed = await browser.send(f"{path}/layout", **typed)
+    assert changed.status_code in {200, 422}
+    told = {"to.0": "email", "to.1": "name", "to.2": "custom", "key.2": "plan", "mode": "merge"}
+    planned = await browser.send(f"{path}/plan", **told)
+    assert planned.status_code in {200, 422}
+    if planned.status_code == 422:
+        return
+    await browser.work()
+    shown = await browser.client.get(path)
+    assert "planned" in shown.text
+    (row,) = await browser.rows(select(imports).where(imports.c.id == path.split("/")[-1]))
+    assert (await browser.client.get(f"{path}/bad-rows.csv")).status_code == 200
+    assert (await browser.send(f"{path}/commit", plan_hash=row.plan_hash)).status_code == 200
+    await browser.work()
+    for show in ("problems", "create", "update", "unchanged", "skip"):
+        done = await browser.client.get(path, params={"show": show})
+        assert done.status_code == 200
+        assert ">done" in done.text
+    assert (await browser.client.get("/imports")).status_code == 200
+
+
+def listed(text: str) -> dict[str, str]:
+    """Each row of the history by its import's id, in their order, as words."""
+    found = {}
+    for part in re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL):
+        if link := re.search(r'href="/imports/([^"?]+)', part):
+            found[link[1]] = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", part)).split())
+    return found
+
+
+async def test_the_history_tells_state_who_when_counts_and_problems(browser: Browser) -> None:
+    """SPEC I11"""
+    site = Importing(browser.db, WEBSITE, browser.folder)
+    done = await site.run("email,phone\na@x.example,\nb@x.example,+34651234567\nnobody,\n")
+    undone = await site.undo((await site.run("email\nc@x.example\n")).id)
+    planned = await site.plan("email,name\na@x.example,Ada\nd@x.example,\n,\nwho,\n")
+    await site.execute(
+        update(imports).where(imports.c.id == done.id).values(created_by="mira@support.example")
+    )
+    failed = await site.begin("email\ne@x.example\n", "<b>crm.csv")
+    await site.execute(
+        update(imports)
+        .where(imports.c.id == failed)
+        .values(state="failed", error="The file is gone.", created_at=clock.now() - DAYS)
+    )
+    text = (await browser.client.get("/imports")).text
+    assert list(listed(text)) == [planned.id, undone.id, done.id, failed]
+    told = listed(text)
+    assert (
+        "2 created, 1 bad done, some rows stayed out 3 rows mira@support.example" in told[done.id]
+    )
+    assert "1 row taken back undone 1 rows" in told[undone.id]
+    assert "1 new, 1 to change, 1 bad planned 3 rows" in told[planned.id]
+    assert "The file is gone. failed" in told[failed]
+    assert "<b>crm.csv" in told[failed]
+    times = re.findall(r'cell-when"><time datetime="([^"]+)"', text)
+    assert len(times) == 4
+    assert times == sorted(times, reverse=True)
+
+
+async def test_the_history_is_paged_without_repeats_also_of_one_moment(browser: Browser) -> None:
+    """SPEC I11: while a new one comes in as well."""
+    site = Importing(browser.db, WEBSITE, browser.folder)
+    first = await site.begin("email\na@x.example\n")
+    row = (await site.row(first))._asdict()
+    at = clock.now() - DAYS
+    old = [{**row, "id": f"old-{n:02}", "created_at": at - DAYS * (n // 20)} for n in range(60)]
+    await site.execute(insert(imports).values(old))
+    seen: list[str] = []
+    page = (await browser.client.get("/imports")).text
+    while True:
+        seen += listed(page)
+        further = re.search(r'rel="next" href="([^"]+)"', page)
+        if further is None:
+            break
+        await site.begin("email\nb@x.example\n")
+        page = (await browser.client.get(html.unescape(further[1]))).text
+    assert seen[0] == first
+    order = sorted(old, key=lambda one: (one["created_at"], one["id"]), reverse=True)
+    assert seen[1:] == [one["id"] for one in order]
+    back = re.search(r'rel="prev" href="([^"]+)"', page)
+    assert back is not None
+    before = (await browser.client.get(html.unescape(back[1]))).text
+    assert list(listed(before)) == seen[-len(listed(page)) - 25 : -len(listed(page))]
+    lost = (await browser.client.get("/imports", params={"cursor": "nonsense"})).text
+    assert "That place in the list is not known" in lost
