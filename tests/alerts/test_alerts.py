@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +21,6 @@ from app.alerts.tables import alert_messages, alert_targets, alerts
 from app.alerts.targets import add_email, add_hook, remove_target
 from app.alerts.watch import Conditions, conditions, look, note
 from app.db.session import Database, open_database
-from app.doctor.disk import look_at_disks
 from app.doctor.findings import CAUSES, Finding
 from app.errors import Refused
 from app.settings import Settings
@@ -370,25 +366,6 @@ async def test_dead_letters_are_found(db: Database) -> None:
     assert ("dead_letters", SITE) in {
         (row.cause, row.website_id) for row in await every(db, alerts)
     }
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
-def test_case_084_a_disk_that_is_nearly_full_is_found(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    settings = settings_of(uploads_folder=disk / "not yet")
-    assert look_at_disks(settings) == []
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine does not let root mount")
-    try:
-        (found,) = look_at_disks(settings)
-        assert (found.cause, found.evidence) == (
-            "disk_low",
-            "8 MB are left on the disk of uploads.",
-        )
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 async def test_a_website_that_is_erased_takes_its_alerts_along(db: Database) -> None:
