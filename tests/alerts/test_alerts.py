@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import insert, select, update
 
@@ -20,7 +18,7 @@ from app.alerts.deliver import WAITS, send_due, send_test
 from app.alerts.tables import alert_messages, alert_targets, alerts
 from app.alerts.targets import add_email, add_hook, remove_target
 from app.alerts.watch import Conditions, conditions, look, note
-from app.db.session import Database, open_database
+from app.db.session import Database
 from app.doctor.findings import CAUSES, Finding
 from app.errors import Refused
 from app.settings import Settings
@@ -30,21 +28,13 @@ from tests.alerts.receiving import Hooks, receiving_hooks, receiving_mail
 from tests.fixtures.program import SECRET_KEY
 from tests.hooking import hook as a_hook
 from tests.hooking import row_of
-from tests.pages.rows import OTHER_SITE, SITE, put, small_world
+from tests.pages.rows import OTHER_SITE, SITE
 
 # The server in the test wants a password without TLS, on loopback.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 NOW = datetime(2026, 11, 25, 12, tzinfo=clock.EPOCH.tzinfo)
 MINUTE = timedelta(minutes=1)
 FAILED: Conditions = {("run_failed", SITE): "full of Acme Chat: Crisp does not answer."}
-
-
-@pytest_asyncio.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    opened = open_database(database_url)
-    await put(opened, [*small_world(), *small_world(OTHER_SITE, "other-")])
-    yield opened
-    await opened.close()
 
 
 def settings_of(**given: Any) -> Settings:
