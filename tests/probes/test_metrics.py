@@ -90,13 +90,16 @@ async def test_hooks_move_their_figures(database_url: str) -> None:
             event = json.loads(bodies[0])["event"]
             for body in bodies:
                 assert await send(web, crisp, body) == 200
-            # As if they had been taken a hundred seconds ago.
+            # As if they had been taken a hundred seconds ago, but today.
+            now = clock.now()
+            begin = now.replace(hour=0, minute=0, second=0, microsecond=0)
+            then = max(begin, now - timedelta(seconds=100))
+            waited = (now - then).total_seconds()
             async with crisp.db.write() as connection:
-                then = clock.now() - timedelta(seconds=100)
                 await connection.execute(update(inbox_events).values(received_at=then))
             found = await figures(web)
             assert found["crispsync_hooks", "state=waiting"] == len(bodies)
-            assert 100 <= found["crispsync_hook_lag_seconds",] < 1000
+            assert waited - 1 <= found["crispsync_hook_lag_seconds",] < 1000
             assert ("crispsync_hooks_today", f"event={event}", "result=arrived") not in found
             assert ("crispsync_hook_delay_seconds", "quantile=0.5") not in found
 
@@ -114,7 +117,7 @@ async def test_hooks_move_their_figures(database_url: str) -> None:
             for quantile in ("0.5", "0.95"):
                 # Kept in steps of 12 %.
                 delay = found["crispsync_hook_delay_seconds", f"quantile={quantile}"]
-                assert 88 <= delay < 1000
+                assert 0.88 * waited <= delay < 1000
 
             strange = 'a "b" \\ c\nd'
             assert await send(web, crisp, hook_body(crisp, strange, {})) == 200
@@ -178,14 +181,15 @@ async def test_processes_pool_and_loop(database_url: str) -> None:
         async with app.router.lifespan_context(app), client(app) as web:
             found = await figures(web)
             assert found["crispsync_processes",] == 0
-            in_use = found["crispsync_pool_connections", "state=in_use"]
             worker = Worker(crisp.db, app.state.settings)
             await crisp.db.transact(lambda c: beat(c, worker, "worker-1"))
-            async with app.state.db.read():
+            in_use = ("crispsync_pool_connections", "state=in_use")
+            async with app.state.db.read(), app.state.db.read():
                 found = await figures(web)
             assert found["crispsync_processes",] == 1
-            assert found["crispsync_pool_connections", "state=in_use"] == in_use + 1
-            assert (await figures(web))["crispsync_pool_connections", "state=in_use"] == in_use
+            assert found[in_use] >= 2
+            # The app's own loops take one for a moment, now and then.
+            assert min([(await figures(web))[in_use] for _ in range(10)]) == 0
 
             lags = app.state.loop_lag.lags
             await wait_until(lambda: lags)
