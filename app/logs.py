@@ -127,6 +127,7 @@ def tell_where(
     error = given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
         event["exception"] = "\n".join(_where(error, set()))
+        event.setdefault("error", type(error).__name__)
     return event
 
 
@@ -154,12 +155,16 @@ def keep_allowed(
 
 
 WARNED: Counter[tuple[str, str]] = Counter()
-"""(event, class of the error) of what this process logged as a warning or worse; read by /metrics."""
+"""(event, class of the error) of what this process logged as a warning or worse; read by /metrics.
+
+Of what libraries log the logger's name stands for the event: their sentences may hold anything.
+"""
 
 
 def count_warnings(
     _logger: Any, method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     if method in {"warning", "error", "exception", "critical"}:
-        WARNED[str(event.get("event", "")), str(event.get("error", ""))] += 1
+        told = event.get("logger") or event.get("event", "")
+        WARNED[str(told), str(event.get("error", ""))] += 1
     return event

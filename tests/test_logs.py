@@ -14,7 +14,7 @@ import structlog
 
 from app import clock
 from app.db.session import open_database
-from app.logs import ALLOWED, CHATTY, configure_logs
+from app.logs import ALLOWED, CHATTY, WARNED, configure_logs
 from app.sandbox.serve import serve
 from app.sandbox.world import World
 from app.settings import Settings
@@ -93,7 +93,27 @@ def test_case_099_an_exception_tells_where_and_never_what(
         assert line.keys() <= ALLOWED
         for part in ("test_logs.py", "in stumble", "ExceptionGroup", "builtins.ValueError", "builtins.KeyError"):  # fmt: skip
             assert part in line["exception"]
+        assert line["error"] == "ExceptionGroup"
     assert '"logger": "arq.worker"' in told
+
+
+def test_warnings_are_counted_by_their_class_and_libraries_by_their_name() -> None:
+    """Labels of /metrics: as many as the program has lines, whatever libraries say."""
+    configure_logs(as_json=True)
+    before = WARNED.copy()
+    try:
+        stumble()
+    except ExceptionGroup:
+        structlog.get_logger().exception("privacy.stumbled")
+    structlog.get_logger().warning("hooks.wait", error="DatabaseAway")
+    structlog.get_logger().info("request")
+    for number in range(2):
+        logging.getLogger("a.library").warning(f"number {number}")  # noqa: G004  # some do
+    assert WARNED - before == {
+        ("privacy.stumbled", "ExceptionGroup"): 1,
+        ("hooks.wait", "DatabaseAway"): 1,
+        ("a.library", ""): 2,
+    }
 
 
 async def test_case_099_a_task_that_failed_unseen_tells_where(

@@ -38,6 +38,9 @@ async def send(settings: Settings, mail: EmailMessage) -> None:
     except smtplib.SMTPRecipientsRefused as error:
         codes = ", ".join(str(code) for code, _ in error.recipients.values())
         raise NotTaken(f"The mail server refused the address ({codes}).") from None
+    except ssl.SSLCertVerificationError as error:
+        why = error.verify_message.rstrip(".")
+        raise NotTaken(f"The mail server's certificate is not trusted: {why}.") from None
     except (OSError, smtplib.SMTPException) as error:
         raise NotTaken(f"The mail server could not be used ({type(error).__name__}).") from None
 

@@ -18,11 +18,12 @@ from app.errors import Refused
 from app.settings import Settings
 from app.sync.access import opened_client, require_credential
 from app.sync.audit import EVERYTHING
+from app.sync.drift import PATHS_IN_WORDS, WHAT_IN_WORDS
 from app.sync.foreground import EXIT_CODES, wait_for_run
 from app.sync.preview import preview_backfill
 from app.sync.runs import Kind, Sample, request_run
 from app.sync.schedule import scheduled_sample
-from app.sync.tables import sync_failures
+from app.sync.tables import audit_findings, sync_failures
 from app.websites.connect import require_website_id
 from app.websites.rules import require_website
 from app.websites.tables import websites
@@ -137,8 +138,25 @@ async def _wait(db: Database, settings: Settings, kind: str, website_id: str, ru
     )
     if row.error:
         click.echo(f"crispsync: {row.error}", err=True)
+    await _list_findings(db, website_id, run_id)
     await _list_failures(db, website_id, run_id)
     return EXIT_CODES[row.state]
+
+
+async def _list_findings(db: Database, website_id: str, run_id: str) -> None:
+    """What an audit found to differ, a line each; other runs have none."""
+    f = audit_findings.c
+    async with db.read() as connection:
+        rows = await connection.execute(
+            select(f.kind, f.external_id, f.what, f.missed_by, f.repaired)
+            .where(f.website_id == website_id, f.run_id == run_id)
+            .order_by(f.kind, f.external_id)
+        )
+        for row in rows:
+            click.echo(
+                f"differed: {row.kind} {row.external_id}: {WHAT_IN_WORDS[row.what]}, missed by "
+                f"{PATHS_IN_WORDS[row.missed_by]}, {'' if row.repaired else 'not '}repaired"
+            )
 
 
 async def _list_failures(db: Database, website_id: str, run_id: str) -> None:

@@ -85,6 +85,7 @@ async def delete_conversations(
         )
         gone += rows.scalars()
     note_changes(connection, "conversation", website_id, gone)
+    note_changes(connection, "link", website_id, gone)
     return len(gone)
 
 

@@ -23,7 +23,8 @@ async def read_said(
     until: datetime | None = None,
     by_new_names: bool = True,
 ) -> Mapping[str, list[Said]]:
-    """By conversation id, in one statement; `where` are conditions on `conversations`.
+    """By conversation id, in one statement; `where` are conditions on `conversations`. With `until` what
+    had been said then, and not been removed then.
 
     Operators by the name they have now, or as each message calls them.
     """
@@ -53,7 +54,7 @@ async def read_said(
         .select_from(found)
         .where(
             *where,
-            m.deleted_at.is_(None),
+            m.deleted_at.is_(None) if until is None else _was_there(until),
             m.complete,
             m.sent_at.is_not(None),
             or_(m.direction != "internal", m.type == "event"),
@@ -73,6 +74,10 @@ async def read_said(
             )
         )
     return said
+
+
+def _was_there(moment: datetime) -> ColumnElement[bool]:
+    return or_(messages.c.deleted_at.is_(None), messages.c.deleted_at > moment)
 
 
 def _state(content: Any) -> str | None:

@@ -21,6 +21,7 @@ from app.pages.parts import QuotaNow, quota_now
 from app.pages.rendering import fragment
 from app.pages.run_words import view_run
 from app.pages.times import Moments
+from app.sync.drift import PATHS_IN_WORDS, WHAT_IN_WORDS
 
 router = APIRouter(dependencies=[Depends(viewer)])
 
@@ -71,7 +72,7 @@ async def sync_run(request: Request, run_id: str) -> Response:
     run = view_run(row, page.frame.moments)
     return page.show(
         "sync.html", run=run, is_audit=row.kind == "audit", findings=findings, drifted=row.counts.get("drifted"), failures=failures, failed=failed, quota=quota,
-        lost_place=bool(text) and cursor is None,
+        lost_place=bool(text) and cursor is None, what_in_words=WHAT_IN_WORDS, paths_in_words=PATHS_IN_WORDS,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """`/metrics`: figures for Prometheus, read from the database when they are asked for.
 
 So every web process tells the same of the whole deployment, also of workers that nobody can reach;
-its own are the pool, the loop's lag and the log's warnings. No ids of people, no addresses (SPEC P7).
+its own are the requests, the pool, the loop's lag and the log's warnings. No ids of people, no addresses (SPEC P7).
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +27,7 @@ from app import clock
 from app.db.session import Database
 from app.logs import WARNED
 from app.probes.loop_lag import LoopLag
+from app.probes.requests import RequestFigures
 from app.settings import Settings
 from app.sync.processes import working
 from app.sync.runs import UNFINISHED
@@ -52,14 +58,15 @@ class Read:
     pool: dict[str, int] = field(default_factory=dict)
 
 
-async def render(db: Database, settings: Settings, lag: LoopLag) -> bytes:
+async def render(db: Database, settings: Settings, lag: LoopLag, requests: RequestFigures) -> bytes:
     """The text that Prometheus reads. Raises DatabaseAway."""
     async with db.read() as connection:
         found = await _read(connection)
     found.quota = await read_quota(db, settings)
     found.pool = _pool(db)
     registry = CollectorRegistry()
-    registry.register(_Prepared([*_hooks(found), *_syncs(found), *_process(found, lag)]))
+    own = [_requests(requests), *_process(found, lag)]
+    registry.register(_Prepared([*_hooks(found), *_syncs(found), *own]))
     return generate_latest(registry)
 
 
@@ -144,6 +151,14 @@ def _gauge(name: str, told: str, labels: Sequence[str], samples: Samples) -> Met
     return gauge
 
 
+def _counter(name: str, told: str, labels: Sequence[str], samples: Samples) -> Metric:
+    """Named `name` and `_total`."""
+    counter = CounterMetricFamily(f"crispsync_{name}", told, labels=list(labels))
+    for values, number in samples:
+        counter.add_metric(list(values), number)
+    return counter
+
+
 def _hooks(found: Read) -> Iterator[Metric]:
     b = found.backlog
     results = ("arrived", "ignored", "dead")
@@ -173,8 +188,8 @@ def _hooks(found: Read) -> Iterator[Metric]:
     )
     lag = (clock.now() - b.oldest_waiting_at).total_seconds() if b.oldest_waiting_at else 0.0
     yield _gauge("hook_lag_seconds", "Age of the oldest hook that waits", (), [((), max(0.0, lag))])
-    yield _gauge(
-        "hooks_refused_total",
+    yield _counter(
+        "hooks_refused",
         "Deliveries refused, by cause, since the beginning",
         ("cause",),
         (((cause,), number) for cause, number in sorted(found.refused.items())),
@@ -216,6 +231,17 @@ def _syncs(found: Read) -> Iterator[Metric]:
         yield _gauge("quota_paused", "Whether Crisp asked to wait", (), [((), paused)])
 
 
+def _requests(figures: RequestFigures) -> Metric:
+    summary = SummaryMetricFamily(
+        "crispsync_request_seconds",
+        "Requests that this process answered, and how long it took",
+        labels=["method", "route", "status"],
+    )
+    for key, answered in sorted(figures.answered.items()):
+        summary.add_metric(list(key), answered.count, answered.seconds)
+    return summary
+
+
 def _process(found: Read, lag: LoopLag) -> Iterator[Metric]:
     yield _gauge("processes", "Processes that work on jobs", (), [((), found.processes)])
     yield _gauge(
@@ -225,8 +251,8 @@ def _process(found: Read, lag: LoopLag) -> Iterator[Metric]:
         (((state,), number) for state, number in sorted(found.pool.items())),
     )
     yield _gauge("loop_lag_seconds", "Worst of the last minute", (), [((), lag.worst)])
-    yield _gauge(
-        "warnings_total",
+    yield _counter(
+        "warnings",
         "Warnings and errors logged by this process",
         ("event", "error"),
         ((key, number) for key, number in sorted(WARNED.items())),

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import structlog
 from fastapi import FastAPI
@@ -31,16 +33,40 @@ NOWHERE = "none"
 """The route of what is at no address of ours."""
 
 
+@dataclass(slots=True)
+class Answered:
+    """How many requests a process answered, and in how many seconds together."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class RequestFigures:
+    """By (method, template of the route, status): as many as the program has of these, whatever is asked for."""
+
+    answered: dict[tuple[str, str, str], Answered] = field(
+        default_factory=lambda: defaultdict(Answered)
+    )
+
+    def count(self, key: tuple[str, str, str], seconds: float) -> None:
+        one = self.answered[key]
+        one.count += 1
+        one.seconds += seconds
+
+
 def install_request_ids(app: FastAPI) -> None:
     """Around everything else, so that the answer to a fault has an id as well."""
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: WithRequestId(build(), app.routes)  # type: ignore[method-assign]
+    figures = app.state.request_figures = RequestFigures()
+    app.build_middleware_stack = lambda: WithRequestId(build(), app.routes, figures)  # type: ignore[method-assign]
 
 
 class WithRequestId:
-    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute], figures: RequestFigures) -> None:
         self.app = app
         self.routes = routes
+        self.figures = figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,17 +86,15 @@ class WithRequestId:
             try:
                 await self.app(scope, receive, send_with_id)
             finally:
-                if status != 200 or scope["path"] not in _UNTOLD:
-                    self._tell(scope, status, began)
+                self._tell(scope, status, time.perf_counter() - began)
 
-    def _tell(self, scope: Scope, status: int, began: float) -> None:
-        log.info(
-            "request",
-            method=scope["method"] if scope["method"] in _METHODS else "other",
-            route=route_of(scope, self.routes),
-            status=status,
-            ms=round((time.perf_counter() - began) * 1000),
-        )
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        """`status` 0: whoever asked hung up before there was one."""
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = route_of(scope, self.routes)
+        self.figures.count((method, route, str(status)), seconds)
+        if status != 200 or scope["path"] not in _UNTOLD:
+            log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000))
 
 
 def request_id_of(given: str | None) -> str:

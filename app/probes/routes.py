@@ -38,7 +38,8 @@ def install_probes(app: FastAPI, settings: Settings) -> None:
             )
         db: Database = request.app.state.db
         try:
-            text = await render(db, settings, request.app.state.loop_lag)
+            state = request.app.state
+            text = await render(db, settings, state.loop_lag, state.request_figures)
         except DatabaseAway:
             return PlainTextResponse("The database does not answer.\n", status_code=503)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -24,6 +24,17 @@ Path = Literal["hook", "incremental", "full"]
 Found = dict[tuple[str, str], tuple[What, int]]
 """(kind, Crisp's id) to what is wrong and the time of the news that was missed, Crisp's epoch ms."""
 
+WHAT_IN_WORDS: Mapping[What, str] = {
+    "missing": "missing here",
+    "changed": "different here",
+    "removed": "removed in Crisp",
+}
+PATHS_IN_WORDS: Mapping[Path, str] = {
+    "hook": "web hook",
+    "incremental": "incremental sync",
+    "full": "full sync",
+}
+
 LAG_MS = 2 * 60_000
 """What is younger may still be on its way, by a hook or through Crisp's search."""
 

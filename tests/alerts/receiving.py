@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
@@ -66,16 +67,25 @@ def receiving_hooks(port: int | None = None) -> Iterator[Hooks]:
         server.server_close()
 
 
+Tls = Literal["none", "starttls", "smtps"]
+
+
 @dataclass
 class Mails:
+    """What arrived; `ciphers` by which each came, None for none; `tried` each password that was sent."""
+
     port: int
+    scheme: str = "smtp"
+    host: str = "127.0.0.1"
     got: list[EmailMessage] = field(default_factory=list)
     to: list[str] = field(default_factory=list)
+    ciphers: list[Any] = field(default_factory=list)
+    tried: list[bytes] = field(default_factory=list)
     refuse: bool = False
 
     @property
     def url(self) -> str:
-        return f"smtp://team:p%40ss@127.0.0.1:{self.port}"
+        return f"{self.scheme}://team:p%40ss@{self.host}:{self.port}"
 
     # The names are aiosmtpd's.
     async def handle_RCPT(  # noqa: N802
@@ -93,26 +103,33 @@ class Mails:
         mail = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(mail, EmailMessage)
         self.got.append(mail)
+        self.ciphers.append(server.transport.get_extra_info("cipher"))
         self.to += envelope.rcpt_tos
         return "250 OK"
 
 
 @contextmanager
-def receiving_mail() -> Iterator[Mails]:
-    """It wants the password `p@ss` of `team`."""
-    mails = Mails(free_port())
+def receiving_mail(
+    tls: Tls = "none", context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> Iterator[Mails]:
+    """It wants the password `p@ss` of `team`. With "starttls" it takes nothing without."""
+    mails = Mails(free_port(), "smtps" if tls == "smtps" else "smtp", host)
 
     def know(_server: Any, _session: Any, _envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        mails.tried.append(data.password)
         right = (data.login, data.password) == (b"team", b"p@ss")
         return AuthResult(success=right, handled=False)
 
     controller = Controller(
         mails,
-        hostname="127.0.0.1",
+        hostname=host,
         port=mails.port,
         authenticator=know,
         auth_required=True,
-        auth_require_tls=False,
+        auth_require_tls=tls == "starttls",
+        ssl_context=context if tls == "smtps" else None,
+        tls_context=context if tls == "starttls" else None,
+        require_starttls=tls == "starttls",
     )
     controller.start()
     try:

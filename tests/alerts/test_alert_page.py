@@ -5,46 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
-import pytest_asyncio
+import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import select
 
 from app.accounts.tables import audit_log
 from app.alerts.tables import alert_targets
-from app.db.session import Database, open_database
+from app.db.session import Database
 from app.pages.routes import install
 from app.settings import Settings
-from tests.alerts.receiving import receiving_hooks
+from tests.alerts.receiving import receiving_hooks, receiving_mail
 from tests.fixtures.people import log_in_as
 from tests.fixtures.program import SECRET_KEY
 from tests.pages.conftest import ORIGIN
-from tests.pages.rows import OTHER_SITE, SITE, put, small_world
+from tests.pages.rows import SITE
 
 PAGE = "/settings/alerts"
 
 
-@pytest_asyncio.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    opened = open_database(database_url)
-    await put(opened, [*small_world(), *small_world(OTHER_SITE, "other-")])
-    yield opened
-    await opened.close()
-
-
-def app_of(db: Database, *, private: bool) -> FastAPI:
+def app_of(db: Database, **settings: Any) -> FastAPI:
     app = FastAPI()
     app.state.db = db
-    app.state.settings = Settings(secret_key=SecretStr(SECRET_KEY), alerts_to_private=private)
+    app.state.settings = Settings(secret_key=SecretStr(SECRET_KEY), **settings)
     install(app)
     return app
 
 
 @asynccontextmanager
-async def an_admin(db: Database, *, private: bool) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app_of(db, private=private))
+async def an_admin(
+    db: Database, *, private: bool, **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app_of(db, alerts_to_private=private, **settings))
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         (await log_in_as(db)).give(client)
         yield client
@@ -107,3 +102,26 @@ async def test_wrong_words_are_refused(db: Database) -> None:
         ):
             assert (await admin.post(PAGE, data=data)).status_code == 422, data
         assert await target_ids(db) == []
+
+
+# The server in the test wants a password without TLS, on loopback.
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+async def test_the_button_sends_a_mail_and_tells_why_none_arrived(db: Database) -> None:
+    async with an_admin(db, private=False) as admin:
+        await admin.post(PAGE, data={"kind": "email", "address": "team@acme.example", "of": ""})
+        (target_id,) = await target_ids(db)
+        path = f"{PAGE}/{target_id}/test"
+        answer = await admin.post(path)
+        assert answer.status_code == 422
+        assert "The test did not arrive. No mail server is set" in answer.text
+    with receiving_mail() as mails:
+        async with an_admin(db, private=False, smtp_url=SecretStr(mails.url)) as admin:
+            answer = await admin.post(path)
+            assert "taken by the other side" in answer.text
+            assert (mails.to, len(mails.got)) == (["team@acme.example"], 1)
+            assert "This is a test" in mails.got[0]["Subject"]
+            mails.refuse = True
+            answer = await admin.post(path)
+            assert answer.status_code == 422
+            assert "The mail server refused the address (550)." in answer.text
+            assert len(mails.got) == 1

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import insert, select, update
 
@@ -23,8 +18,7 @@ from app.alerts.deliver import WAITS, send_due, send_test
 from app.alerts.tables import alert_messages, alert_targets, alerts
 from app.alerts.targets import add_email, add_hook, remove_target
 from app.alerts.watch import Conditions, conditions, look, note
-from app.db.session import Database, open_database
-from app.doctor.disk import look_at_disks
+from app.db.session import Database
 from app.doctor.findings import CAUSES, Finding
 from app.errors import Refused
 from app.settings import Settings
@@ -34,21 +28,13 @@ from tests.alerts.receiving import Hooks, receiving_hooks, receiving_mail
 from tests.fixtures.program import SECRET_KEY
 from tests.hooking import hook as a_hook
 from tests.hooking import row_of
-from tests.pages.rows import OTHER_SITE, SITE, put, small_world
+from tests.pages.rows import OTHER_SITE, SITE
 
 # The server in the test wants a password without TLS, on loopback.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 NOW = datetime(2026, 11, 25, 12, tzinfo=clock.EPOCH.tzinfo)
 MINUTE = timedelta(minutes=1)
 FAILED: Conditions = {("run_failed", SITE): "full of Acme Chat: Crisp does not answer."}
-
-
-@pytest_asyncio.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    opened = open_database(database_url)
-    await put(opened, [*small_world(), *small_world(OTHER_SITE, "other-")])
-    yield opened
-    await opened.close()
 
 
 def settings_of(**given: Any) -> Settings:
@@ -370,25 +356,6 @@ async def test_dead_letters_are_found(db: Database) -> None:
     assert ("dead_letters", SITE) in {
         (row.cause, row.website_id) for row in await every(db, alerts)
     }
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
-def test_case_084_a_disk_that_is_nearly_full_is_found(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    settings = settings_of(uploads_folder=disk / "not yet")
-    assert look_at_disks(settings) == []
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine does not let root mount")
-    try:
-        (found,) = look_at_disks(settings)
-        assert (found.cause, found.evidence) == (
-            "disk_low",
-            "8 MB are left on the disk of uploads.",
-        )
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 async def test_a_website_that_is_erased_takes_its_alerts_along(db: Database) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
+import subprocess
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,11 @@ from sqlalchemy import delete, insert, text, update
 
 from app import clock
 from app.accounts.actors import COMMAND
+from app.conversations.tables import messages
 from app.crisp.quota import store_pause
+from app.crisp.tables import quota_pauses
+from app.db.changes import note_changes
+from app.doctor.disk import look_at_disks
 from app.doctor.findings import CAUSES, MEANT
 from app.doctor.look import examine
 from app.sandbox.installs import uninstall
@@ -29,12 +37,14 @@ from app.websites.credential import store_credential
 from app.websites.tables import websites
 from tests.beside import sandbox_beside
 from tests.fixtures.program import SECRET_KEY, Program
+from tests.flows import test_redis_faults
 from tests.hooking import hook, row_of
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 OTHER_KEY = "another-0123456789-abcdefghijklmnopqrst"
 OTHER_PLUGIN = "c64f3595-adee-425a-8d3a-89d47f7ed6bb"
 OLD = timedelta(days=3)
+MINUTE = 60_000
 
 
 def settings_of(crisp: Crispsync, **given: Any) -> Settings:
@@ -176,6 +186,17 @@ async def test_quota_used_up(database_url: str) -> None:
         sentence = "Crisp's daily quota for this plugin is used up (423)."
         await crisp.db.transact(lambda c: store_pause(c, credential, now + 900_000, sentence, now))
         assert await causes(crisp) == {"quota_used_up"}
+        await crisp.db.transact(lambda c: c.execute(delete(quota_pauses)))
+        await crisp.client.budget.give_back()
+        assert await causes(crisp) == set()
+        used = crisp.world.counters.total
+        given = settings_of(crisp, crisp_daily_quota=used)
+        (found,) = await examine(crisp.db, given)
+        assert (found.cause, found.evidence) == (
+            "quota_used_up",
+            f"{used} of {used} requests used today.",
+        )
+        assert await examine(crisp.db, settings_of(crisp, crisp_daily_quota=used + 1)) == []
 
 
 async def test_case_087_what_cannot_be_decrypted(database_url: str) -> None:
@@ -197,6 +218,60 @@ async def test_a_list_of_erased_people_that_cannot_be_written(
         await works(crisp)
         (tmp_path / "folder.list").mkdir()
         assert await causes(crisp, erased_file=tmp_path / "folder.list") == {"erased_list"}
+
+
+async def test_what_an_audit_found_to_differ(database_url: str) -> None:  # SPEC S8
+    async with sandbox_and_crispsync(
+        database_url, people=4, conversations=6, frozen=True, others=()
+    ) as crisp:
+        await works(crisp)
+        assert await crisp.run("full") == "done"
+        crisp.world.clock.advance(10 * MINUTE)
+        async with crisp.db.write() as connection:
+            await connection.execute(update(messages).values(body="Tampered", content=None))
+            note_changes(connection, "message", crisp.website_id, [])
+        assert await causes(crisp) == set(), "nobody compared yet"
+
+        assert await crisp.run("audit", sample={"sample": "all"}) == "done"
+        assert await causes(crisp) == {"drift_found"}
+        (found,) = await examine(crisp.db, settings_of(crisp))
+        count = (await crisp.last_run()).counts["drifted"]
+        assert count > 3
+        assert found.sentence.startswith("The last audit found something that differed from Crisp")
+        name = crisp.world.main.name
+        assert found.evidence == f"{count} differed in {name}, {count} were repaired."
+        assert (found.website_id, found.is_fault) == (crisp.website_id, True)
+
+        assert await crisp.run("audit", sample={"sample": "all"}) == "done"
+        assert await causes(crisp) == set(), "the newest audit counts"
+
+
+async def test_a_hook_that_could_not_be_applied(database_url: str) -> None:
+    async with sandbox_and_crispsync(database_url, people=2, conversations=2) as crisp:
+        await works(crisp)
+        body = hook("message:send", website_id=crisp.website_id)
+        async with crisp.db.write() as connection:
+            await connection.execute(insert(inbox_events).values(**row_of(body, state="dead")))
+        assert await causes(crisp) == {"dead_letters"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+def test_case_084_a_disk_that_is_nearly_full_is_found(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    settings = Settings(_env_file=None, uploads_folder=disk / "not yet")
+    assert look_at_disks(settings) == []
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine does not let root mount")
+    try:
+        (found,) = look_at_disks(settings)
+        assert (found.cause, found.evidence) == (
+            "disk_low",
+            "8 MB are left on the disk of uploads.",
+        )
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 async def test_a_failed_run(sqlite_url: str) -> None:
@@ -231,3 +306,18 @@ def test_every_cause_is_a_sentence_with_a_remedy(cause: str) -> None:
     assert CAUSES[cause].sentence.endswith(".")
     assert CAUSES[cause].remedy.endswith(".")
     assert CAUSES.keys() >= MEANT
+
+
+def test_every_cause_has_a_test_that_makes_its_fault() -> None:
+    """A cause is told by what `examine` found: in an assertion here, or as a fault of Redis."""
+    told = set(_texts_of(Path(__file__), ast.Assert))
+    told |= set(_texts_of(Path(test_redis_faults.__file__), ast.Assert, ast.Call))
+    assert CAUSES.keys() - told == set()
+
+
+def _texts_of(file: Path, *kinds: type[ast.AST]) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, kinds):
+            for part in ast.walk(node):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.value

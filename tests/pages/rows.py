@@ -21,7 +21,7 @@ from app.conversations.tables import (
 from app.db.base import Flag, Json, UtcDateTime
 from app.db.session import Database
 from app.records import fold_for_search
-from app.sync.tables import sync_failures, sync_runs
+from app.sync.tables import audit_findings, sync_failures, sync_runs
 from app.webhooks.tables import hook_days, hook_refusals, inbox_events
 from app.websites.tables import missed_hooks, websites
 
@@ -36,7 +36,7 @@ Rows = list[tuple[Table, Row]]
 _ORDER = (
     websites, contacts, contact_emails, companies, company_aliases, contact_companies,
     conversations, conversation_companies, link_decisions, messages, sync_runs, sync_failures,
-    inbox_events, hook_days, hook_refusals, missed_hooks,
+    audit_findings, inbox_events, hook_days, hook_refusals, missed_hooks,
 )  # fmt: skip
 
 
@@ -177,6 +177,7 @@ async def put(db: Database, rows: Iterable[tuple[Table, Row]]) -> None:
     by_table: dict[str, list[Row]] = {}
     for table, row in rows:
         by_table.setdefault(table.name, []).append(row)
+    assert by_table.keys() <= {table.name for table in _ORDER}
     async with db.write() as connection:
         for table in _ORDER:
             if table.name in by_table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -12,11 +14,11 @@ from sqlalchemy import update
 from app.db.session import Database
 from app.errors import Refused
 from app.pages import syncs
-from app.sync.tables import sync_runs
+from app.sync.tables import audit_findings, sync_runs
 from tests.fixtures.people import log_in_as
 from tests.pages import rows
 from tests.pages.conftest import ORIGIN, Stand, pages_app
-from tests.pages.rows import SITE, put, small_world
+from tests.pages.rows import SITE, put, row_of, small_world
 
 pytestmark = pytest.mark.asyncio
 
@@ -220,3 +222,47 @@ async def test_a_fault_is_a_page_too(
     assert "Nothing was changed" in answer.text
     assert "secret detail" not in answer.text
     assert "content-security-policy" in answer.headers
+
+
+async def test_each_finding_of_an_audit_is_shown_with_the_path_that_missed_it(
+    db: Database, client: httpx.AsyncClient
+) -> None:  # SPEC S8
+    def finding(run_id: str, kind: str, what: str, missed_by: str, repaired: bool) -> Any:
+        return row_of(
+            audit_findings, website_id=SITE, run_id=run_id, kind=kind, what=what,
+            external_id=f"{kind}-{what}-{missed_by}", missed_by=missed_by, repaired=repaired,
+            found_at=rows.NOW,
+        )  # fmt: skip
+
+    counts = {"drifted": 4, "repaired": 3}
+    await put(
+        db,
+        [
+            *small_world(),
+            rows.run("audit", kind="audit", counts=counts, created_at=rows.ago(minutes=5)),
+            rows.run("other", kind="audit", counts={"drifted": 1, "repaired": 1}),
+            finding("audit", "message", "changed", "hook", True),
+            finding("audit", "message", "removed", "hook", True),
+            finding("audit", "conversation", "missing", "incremental", True),
+            finding("audit", "contact", "missing", "full", False),
+            finding("other", "contact", "changed", "full", True),
+        ],
+    )
+    page = (await client.get("/syncs/audit")).text
+    table = page[page.index("What differed from Crisp") : page.index("Failed records")]
+    cells = re.findall(r"<tr>(<td>.*?)</tr>", table)
+    found = [re.sub(r"<svg.*?</svg>|<[^>]+>", "|", row) for row in cells]
+    assert [[cell for cell in row.split("|") if cell] for row in found] == [
+        ["contact", "contact-missing-full", "missing here", "full sync", "not repaired"],
+        [
+            "conversation",
+            "conversation-missing-incremental",
+            "missing here",
+            "incremental sync",
+            "repaired",
+        ],
+        ["message", "message-changed-hook", "different here", "web hook", "repaired"],
+        ["message", "message-removed-hook", "removed in Crisp", "web hook", "repaired"],
+    ]
+    assert "4 differed, 3 of them repaired" in page
+    assert "4 differed, 3 of them repaired" in (await client.get("/syncs")).text
