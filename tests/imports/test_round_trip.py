@@ -110,8 +110,8 @@ async def test_a_file_tells_the_domain_of_a_company_somebody_belongs_to_already(
 ) -> None:
     async with importing(database_url, tmp_path) as site:
         await site.take(
-            person("p", email="p@x.example", company={"name": "Acme"}),
-            person("q", email="q@x.example", company={"name": "Acme"}),
+            person("p", email="p@x.example", person={"nickname": "P"}, company={"name": "Acme"}),
+            person("q", email="q@x.example", person={"nickname": "Q"}, company={"name": "Acme"}),
         )
         before = await site.everything()
         file = (
