@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 from sqlalchemy import select
 
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, Text, chosen
 from app.api.finding import load_one
+from app.api.given import Instant
 from app.api.paging import CursorText, Limit, Page, page_of
 from app.api.problems import errors
 from app.conversations.tables import conversation_companies, conversations
@@ -30,7 +30,7 @@ ORDERS: Mapping[str, Order] = {
 Sort = Literal["id", "updated_at", "-updated_at", "created_at", "-created_at"]
 Status = Literal["pending", "unresolved", "resolved"]
 Since = Annotated[
-    AwareDatetime | None, Query(description="Crisp's time of the last update, this or later.")
+    Instant | None, Query(description="Crisp's time of the last update, this or later.")
 ]
 
 

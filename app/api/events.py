@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, Text, chosen, known_id, member, visible
 from app.api.cursors import bad_cursor, seal, unseal
-from app.api.given import Given
+from app.api.given import Given, Instant
 from app.api.paging import CursorText, Limit, Page
 from app.api.problems import errors
 from app.db.base import StoredRow
@@ -84,8 +84,8 @@ class Replay(Given):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "dead"}]})
     state: Literal["dead", "parked", "ignored", "done", "any"] = "dead"
     event: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class Replayed(Shape):

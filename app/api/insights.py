@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from app import clock
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, chosen
+from app.api.given import Instant
 from app.api.problems import errors
 from app.errors import Refused
 from app.insights.groups import GroupFigures
@@ -62,10 +63,10 @@ async def list_insights(
     actor: Caller,
     by: By = "week",
     website: Asked = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     as_of: Annotated[
-        AwareDatetime | None, Query(description="As it was at that moment; without ratings.")
+        Instant | None, Query(description="As it was at that moment; without ratings.")
     ] = None,
 ) -> Response:
     """Figures of the conversations opened in a period, by default the last 90 days.
@@ -115,9 +116,9 @@ async def list_behind(
     by: By,
     key: Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")],
     website: Asked = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
-    as_of: AwareDatetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    as_of: Instant | None = None,
 ) -> Response:
     """The conversations that the figures of one group were made of, newest first, at most 1,000."""
     period = _period(since, until, as_of)
