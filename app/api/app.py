@@ -11,6 +11,8 @@ from starlette.routing import Mount
 
 from app.api import (
     alerts,
+    arrivals,
+    audit_log,
     changes,
     companies,
     company_changes,
@@ -19,6 +21,7 @@ from app.api import (
     contacts,
     conversations,
     domains,
+    drift,
     erasing,
     events,
     exports,
@@ -64,6 +67,7 @@ _TAGS = (
     ("events", "Web hooks received from Crisp."),
     ("exports", "Whole lists as files."),
     ("alerts", "Who is told when something is wrong, and what is."),
+    ("audit log", "Who did what, and when."),
     ("insights", "Figures by contact, company, operator or week."),
 )
 _PARTS = (
@@ -84,13 +88,16 @@ _PARTS = (
     domains,
     merges,
     changes,
+    drift,
     syncs,
     import_steps,
     imports,
+    arrivals,
     events,
     exports,
     insights,
     alerts,
+    audit_log,
 )
 
 
