@@ -14,9 +14,10 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations
 from app.db.together import ask_together
 from app.insights.waiting import waiting_threads
-from app.pages.queries_conversations import OPEN, rows_of
+from app.pages.queries_conversations import OPEN
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.states import UNFINISHED
+from app.published.conversation_rows import rows_of
 from app.sync.tables import sync_runs
 from app.webhooks.tables import hook_days
 
