@@ -33,6 +33,7 @@ from app.api import (
     messages,
     operators,
     remedies,
+    search,
     syncs,
     unmatched,
     website_settings,
@@ -58,6 +59,7 @@ _TAGS = (
     ("operators", "Who answers in Crisp."),
     ("conversations", "Conversations, and whose they are."),
     ("messages", "What was said. Private notes only where `include=notes` asks for them."),
+    ("search", "Contacts, companies, conversations and messages by words."),
     ("unmatched", "Conversations without a contact, and why."),
     ("domains", "E-mail domains, and the companies that people tied them to."),
     ("merges", "Contacts and companies that are the same."),
@@ -83,6 +85,7 @@ _PARTS = (
     conversations,
     links,
     messages,
+    search,
     unmatched,
     remedies,
     domains,
@@ -130,7 +133,7 @@ def mount_api(whole: FastAPI, actor_of_token: ActorOfToken, per_minute: int) -> 
         most_mb=lambda: whole.state.uploads.most_mb,
     )
     made = api.openapi
-    api.openapi = lambda: _with_problem(made())  # type: ignore[method-assign]
+    api.openapi = lambda: _completed(made())  # type: ignore[method-assign]
     mount = Mount(PREFIX, api)
     # A line end in an address would otherwise be somebody else's 404, which is no problem details.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
@@ -138,8 +141,10 @@ def mount_api(whole: FastAPI, actor_of_token: ActorOfToken, per_minute: int) -> 
     return api
 
 
-def _with_problem(document: dict[str, Any]) -> dict[str, Any]:
-    """The shape of errors, which no route returns by itself, in place of FastAPI's own."""
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """With the shape of errors, which no route returns by itself, in place of FastAPI's own, and with an
+    example of each answer.
+    """
     shapes = document["components"]["schemas"]
     if "Problem" not in shapes:
         described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -104,7 +104,9 @@ def _said(website_id: str, words: list[str], size: int, notes: bool) -> AnySelec
         .subquery("best")
     )
     return (
-        rows_of(website_id, m.fingerprint, m.body, m.sender_name, m.direction, best.c.sent_at)
+        rows_of(
+            website_id, m.fingerprint, m.type, m.body, m.sender_name, m.direction, best.c.sent_at
+        )
         .join(best, best.c.conversation_id == conversations.c.id)
         .join(
             messages,
