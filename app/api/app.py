@@ -41,6 +41,7 @@ from app.api import (
 )
 from app.api.caller import viewer
 from app.api.door import ActorOfToken, Door
+from app.api.examples import add_examples
 from app.api.problems import Problem, handle_errors
 from app.api.rates import Rates
 
@@ -152,4 +153,5 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         shapes["Problem"] = described
         shapes.pop("HTTPValidationError", None)
         shapes.pop("ValidationError", None)
+        add_examples(document)
     return document

@@ -27,7 +27,10 @@ State = Literal["new", "done", "ignored", "parked", "dead"]
 class Event(Shape):
     """A web hook of Crisp, as it was received. Its body is not given out: it holds what people wrote."""
 
-    id: str = Field(description="SHA-256 of the body, hex.")
+    id: str = Field(
+        description="SHA-256 of the body, hex.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
     website_id: WebsiteId | None
     event: str = Field(examples=["message:send"])
     state: State

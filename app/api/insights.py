@@ -18,7 +18,7 @@ from app.insights.keep import read_changed
 from app.insights.read import By, Member, Period, hours_of, read_behind, read_groups
 from app.insights.risk import SILENT_DAYS, WAITING_HOURS, AccountAtRisk, Limits, accounts_at_risk
 from app.insights.thread import Span
-from app.published.shapes import Moment, Shape
+from app.published.shapes import Id, Moment, Shape
 
 router = APIRouter(prefix="/insights", tags=["insights"])
 DEFAULT_DAYS = 90
@@ -34,9 +34,10 @@ class Seconds(Shape):
 
 class Insight(Shape):
     key: str = Field(
-        description="A contact's or company's id, an operator's name, a week's Monday."
+        description="A contact's or company's id, an operator's name, a week's Monday.",
+        examples=["2026-03-02"],
     )
-    name: str
+    name: str = Field(examples=["2026-03-02"])
     conversations: int
     answered: int
     first_response: Seconds | None
@@ -48,7 +49,10 @@ class Insight(Shape):
     last_contact_at: Moment | None
     rated: int
     rating: float | None
-    conversations_url: str = Field(description="The conversations behind it.")
+    conversations_url: str = Field(
+        description="The conversations behind it.",
+        examples=["/api/v1/insights/conversations?by=week&key=2026-03-02"],
+    )
 
 
 class Insights(Shape):
@@ -87,7 +91,7 @@ async def list_insights(
 class Behind(Shape):
     """One conversation with its own figures."""
 
-    conversation_id: str
+    conversation_id: Id
     opened_at: Moment
     first_response: Seconds | None
     responder: str | None
@@ -134,13 +138,15 @@ async def list_behind(
 class AtRisk(Shape):
     """A company and why it is here; of the reasons those that hold are told."""
 
-    company_id: str
-    name: str
+    company_id: Id
+    name: str = Field(examples=["Acme"])
     reasons: list[Literal["waiting", "badly_rated", "silent"]]
     waiting_since: Moment | None
     rating: float | None = Field(description="Of the last 90 days, when at most 2.")
     silent_days: int | None
-    conversations_url: str
+    conversations_url: str = Field(
+        examples=["/api/v1/conversations?company=7d4f3f0e-5ad5-4b0c-9f0c-0d8f6d0c9b1a"]
+    )
 
 
 class AtRiskList(Shape):

@@ -37,11 +37,15 @@ class Sync(Shape):
     kind: Kind
     state: State
     asked: Literal["pause", "cancel"] | None = Field(description="What the worker was asked to do.")
-    started_by: str
+    started_by: str = Field(examples=["Mira"])
     window_from: Moment | None
     window_to: Moment | None
     requests: int = Field(description="Requests to Crisp so far.")
-    counts: dict[str, Any]
+    counts: dict[str, Any] = Field(
+        examples=[
+            {"people_done": 120, "conversations_done": 480, "messages_done": 3900, "failed": 0}
+        ]
+    )
     error: str | None
     created_at: Moment
     started_at: Moment | None
@@ -56,9 +60,11 @@ class SyncPage(Page):
 class Failure(Shape):
     """A record that could not be kept; the next run tries it again."""
 
-    kind: str
-    external_id: str
-    reason: str
+    kind: str = Field(examples=["message"])
+    external_id: str = Field(
+        examples=["session_36ba3566-9651-4790-afc8-ffedbccc317f/150698569649423"]
+    )
+    reason: str = Field(examples=["its fingerprint is no 64-bit number"])
     happened_at: Moment
 
 
