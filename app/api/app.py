@@ -34,6 +34,7 @@ from app.api import (
     operators,
     remedies,
     search,
+    setup,
     syncs,
     unmatched,
     website_settings,
@@ -55,6 +56,7 @@ once, however often it is sent within a day. `RateLimit` tells how many requests
 """
 _TAGS = (
     ("websites", "The Crisp websites that this token may see."),
+    ("setup", "What to enter in Crisp's form."),
     ("contacts", "People, from Crisp, from CSV files or entered by hand."),
     ("companies", "Companies, by domain or name."),
     ("operators", "Who answers in Crisp."),
@@ -77,6 +79,7 @@ _PARTS = (
     websites,
     website_settings,
     connections,
+    setup,
     erasing,
     contact_changes,
     contacts,

@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import delete, insert
 
-from app.webhooks.tables import hook_days, inbox_events
+from app.webhooks.tables import hook_days, hook_refusals, inbox_events
 from app.webhooks.wanted import EVENTS_TO_TICK
+from app.websites.tables import missed_hooks
 from tests.api.conftest import OTHER, Api
 from tests.api.test_door import is_problem
 from tests.ingesting import WEBSITE
 from tests.pages import rows
-from tests.pages.rows import ago, hook_day, inbox_event
+from tests.pages.rows import ago, hook_day, inbox_event, row_of
 
 
 async def put(api: Api, *given: tuple[Any, Any]) -> None:
@@ -95,6 +96,56 @@ async def test_hooks_of_another_website_are_told_to_whoever_sees_that_one(api: A
             "message:send", "message:received", "session:removed", "message:removed",
             "people:profile:created",
         }  # fmt: skip
+
+
+async def test_what_waits_is_parked_dead_refused_or_missed_is_told_to_each_role(api: Api) -> None:
+    day = rows.NOW.date().isoformat()
+    await put(
+        api,
+        hook_day(last_received_at=ago(minutes=9)),
+        *(
+            inbox_event(n, state="new", error=None, received_at=ago(minutes=5 + n))
+            for n in range(2)
+        ),
+        inbox_event("p", state="parked", error=None, received_at=ago(minutes=8)),
+        inbox_event("d", state="dead", received_at=ago(minutes=8)),
+        inbox_event("of nobody", state="dead", site=None, received_at=ago(minutes=1)),
+        row_of(hook_refusals, cause="signature", refused=3, last_at=ago(minutes=2)),
+        row_of(missed_hooks, website_id=WEBSITE, day=day, kind="message", missed=4),
+        *(inbox_event(f"o{n}", state="dead", site=OTHER) for n in range(3)),
+        row_of(missed_hooks, website_id=OTHER, day=day, kind="contact", missed=9),
+    )
+    for role in ("viewer", "member", "admin"):
+        told = (await api.get(role, "/events/health")).json()
+        assert (told["waiting"], told["parked"], told["dead"]) == (2, 1, 2)
+        assert told["last_received_at"][:16] == ago(minutes=5).isoformat()[:16]
+        assert told["oldest_waiting_at"][:16] == ago(minutes=6).isoformat()[:16]
+        assert told["silent_since"] is None
+        (refusal,) = told["refusals"]
+        assert (refusal["cause"], refusal["refused"]) == ("signature", 3)
+        assert told["missed"] == [{"day": day, "kind": "message", "missed": 4}]
+        is_problem(await api.get(role, f"/events/health?website={OTHER}"), 404)
+        is_problem(await api.get(f"{role}-none", "/events/health"), 422)
+        theirs = (await api.get(f"{role}-all", f"/events/health?website={OTHER}")).json()
+        assert (theirs["dead"], theirs["missed"][0]["missed"]) == (4, 9)
+
+
+async def test_a_website_that_went_silent_is_told_with_the_hook_that_came_last(api: Api) -> None:
+    assert (await api.get("viewer", "/events/health")).json() == {
+        "last_received_at": None, "silent_since": None, "waiting": 0, "oldest_waiting_at": None,
+        "parked": 0, "dead": 0, "refusals": [], "missed": [],
+    }  # fmt: skip
+    for back in range(1, 9):
+        day = ago(days=back).date().isoformat()
+        seen = ago(days=back, hours=1)
+        await put(
+            api,
+            hook_day(day=day, arrived=500, last_received_at=ago(hours=5)),
+            inbox_event(f"talk{back}", state="done", error=None, received_at=seen),
+        )
+    told = (await api.get("viewer", "/events/health")).json()
+    assert told["silent_since"] == told["last_received_at"]
+    assert told["silent_since"][:16] == ago(hours=5).isoformat()[:16]
 
 
 async def test_arrivals_have_an_etag_and_refuse_what_is_no_website(api: Api) -> None:
