@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
+from app.conversations.tables import messages
+from app.db.changes import note_changes
 from app.records import conversation_id
 from app.sync.tables import audit_findings, sync_runs
-from tests.api.conftest import OTHER, Api, some_rows
+from tests.api.conftest import OTHER, Api, small_app, some_rows
 from tests.api.test_door import is_problem
 from tests.ingesting import WEBSITE, Site
 from tests.pages.rows import row_of as row
 from tests.pages.rows import run
+from tests.pulling import sandbox_and_crispsync
 
 _f = audit_findings.c
 
@@ -62,6 +66,42 @@ async def test_an_audit_tells_what_differed_whose_it_is_and_which_path_missed_it
         found = await api.get("viewer", f"/conversations/{one['conversation_id']}")
         assert found.json()["session_id"] == one["external_id"].split("/")[0]
     assert await api.data("viewer", "/syncs/pull/drift") == []
+
+
+async def test_what_a_real_audit_repairs_is_told_and_its_message_is_there_again(
+    database_url: str,
+) -> None:
+    async with sandbox_and_crispsync(
+        database_url, people=5, conversations=10, frozen=True, others=()
+    ) as crisp:
+        crisp.world.clock.advance(600_000)
+        assert await crisp.run("full") == "done"
+        crisp.world.clock.advance(600_000)
+        m = messages.c
+        (lost, *_) = await crisp.rows(select(m.conversation_id, m.fingerprint).order_by(m.sent_at))
+        key = (m.conversation_id == lost.conversation_id) & (m.fingerprint == lost.fingerprint)
+        async with crisp.db.write() as connection:
+            await connection.execute(delete(messages).where(key))
+            note_changes(connection, "message", crisp.website_id, [])
+        assert await crisp.run("audit", sample={"sample": "all"}) == "done"
+        transport = httpx.ASGITransport(app=small_app(crisp.db))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x.example") as client:
+
+            async def told(path: str) -> Any:
+                headers = {"Authorization": "Bearer viewer-all"}
+                return (await client.get(f"/api/v1{path}", headers=headers)).json()
+
+            (audit,) = (await told("/syncs?kind=audit"))["data"]
+            assert (audit["counts"]["drifted"], audit["counts"]["repaired"]) == (1, 1)
+            (found,) = (await told(f"/syncs/{audit['id']}/drift"))["data"]
+            assert (found["what"], found["missed_by"], found["repaired"]) == (
+                "missing",
+                "full",
+                True,
+            )
+            fingerprint = found["external_id"].rpartition("/")[2]
+            path = f"/conversations/{found['conversation_id']}/messages/{fingerprint}?include=notes"
+            assert (await told(path))["fingerprint"] == lost.fingerprint
 
 
 @pytest.mark.parametrize(
