@@ -40,7 +40,7 @@ class Target(Shape):
     kind: Literal["email", "hook"]
     address: str = Field(examples=["mira@support.example"])
     disabled: str | None = Field(description="Why nothing is sent there any more.")
-    created_by: str
+    created_by: str = Field(examples=["Mira"])
     created_at: Moment
 
 
@@ -71,7 +71,7 @@ class Alert(Shape):
     id: Id
     website_id: str | None
     cause: str = Field(examples=["hooks_not_arriving"])
-    evidence: str
+    evidence: str = Field(examples=["The last hook arrived 3 hours ago."])
     opened_at: Moment
     resolved_at: Moment | None
 

@@ -11,6 +11,8 @@ from starlette.routing import Mount
 
 from app.api import (
     alerts,
+    arrivals,
+    audit_log,
     changes,
     companies,
     company_changes,
@@ -19,6 +21,7 @@ from app.api import (
     contacts,
     conversations,
     domains,
+    drift,
     erasing,
     events,
     exports,
@@ -30,6 +33,8 @@ from app.api import (
     messages,
     operators,
     remedies,
+    search,
+    setup,
     syncs,
     unmatched,
     website_settings,
@@ -37,6 +42,7 @@ from app.api import (
 )
 from app.api.caller import viewer
 from app.api.door import ActorOfToken, Door
+from app.api.examples import add_examples
 from app.api.problems import Problem, handle_errors
 from app.api.rates import Rates
 
@@ -50,11 +56,13 @@ once, however often it is sent within a day. `RateLimit` tells how many requests
 """
 _TAGS = (
     ("websites", "The Crisp websites that this token may see."),
+    ("setup", "What to enter in Crisp's form."),
     ("contacts", "People, from Crisp, from CSV files or entered by hand."),
     ("companies", "Companies, by domain or name."),
     ("operators", "Who answers in Crisp."),
     ("conversations", "Conversations, and whose they are."),
     ("messages", "What was said. Private notes only where `include=notes` asks for them."),
+    ("search", "Contacts, companies, conversations and messages by words."),
     ("unmatched", "Conversations without a contact, and why."),
     ("domains", "E-mail domains, and the companies that people tied them to."),
     ("merges", "Contacts and companies that are the same."),
@@ -64,12 +72,14 @@ _TAGS = (
     ("events", "Web hooks received from Crisp."),
     ("exports", "Whole lists as files."),
     ("alerts", "Who is told when something is wrong, and what is."),
+    ("audit log", "Who did what, and when."),
     ("insights", "Figures by contact, company, operator or week."),
 )
 _PARTS = (
     websites,
     website_settings,
     connections,
+    setup,
     erasing,
     contact_changes,
     contacts,
@@ -79,18 +89,22 @@ _PARTS = (
     conversations,
     links,
     messages,
+    search,
     unmatched,
     remedies,
     domains,
     merges,
     changes,
+    drift,
     syncs,
     import_steps,
     imports,
+    arrivals,
     events,
     exports,
     insights,
     alerts,
+    audit_log,
 )
 
 
@@ -123,7 +137,7 @@ def mount_api(whole: FastAPI, actor_of_token: ActorOfToken, per_minute: int) -> 
         most_mb=lambda: whole.state.uploads.most_mb,
     )
     made = api.openapi
-    api.openapi = lambda: _with_problem(made())  # type: ignore[method-assign]
+    api.openapi = lambda: _completed(made())  # type: ignore[method-assign]
     mount = Mount(PREFIX, api)
     # A line end in an address would otherwise be somebody else's 404, which is no problem details.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
@@ -131,8 +145,10 @@ def mount_api(whole: FastAPI, actor_of_token: ActorOfToken, per_minute: int) -> 
     return api
 
 
-def _with_problem(document: dict[str, Any]) -> dict[str, Any]:
-    """The shape of errors, which no route returns by itself, in place of FastAPI's own."""
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """With the shape of errors, which no route returns by itself, in place of FastAPI's own, and with an
+    example of each answer.
+    """
     shapes = document["components"]["schemas"]
     if "Problem" not in shapes:
         described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -140,4 +156,5 @@ def _with_problem(document: dict[str, Any]) -> dict[str, Any]:
         shapes["Problem"] = described
         shapes.pop("HTTPValidationError", None)
         shapes.pop("ValidationError", None)
+        add_examples(document)
     return document

@@ -33,7 +33,7 @@ class Changes(Shape):
     """`next_cursor` is always there: ask with it again, at once while `has_more`, else later."""
 
     data: list[ChangeShape]
-    next_cursor: str
+    next_cursor: str = Field(examples=["nNzB1yV8W1tudWxsXQ"])
     has_more: bool = Field(description="There is more to read now.")
 
 

@@ -17,7 +17,7 @@ from app.db.session import Database
 from app.doctor.look import examine
 from app.errors import NotFound, Refused
 from app.privacy.website import erase_website
-from app.published.shapes import Shape, Website
+from app.published.shapes import Shape, Website, WebsiteId
 from app.settings import Settings
 from app.sync.access import opened_client
 from app.sync.connection import pause_connection, resume_connection
@@ -44,15 +44,15 @@ class Disconnect(Given):
 
 
 class Disconnected(Shape):
-    id: str
+    id: WebsiteId
     erased: bool
 
 
 class Finding(Shape):
     cause: str = Field(examples=["hooks_not_arriving"])
-    sentence: str
-    remedy: str
-    evidence: str
+    sentence: str = Field(examples=["Web hooks do not arrive."])
+    remedy: str = Field(examples=["Enter the address of the hook in Crisp's Marketplace."])
+    evidence: str = Field(examples=["The last hook arrived 3 hours ago."])
 
 
 class Findings(Shape):

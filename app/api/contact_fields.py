@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from app.api.given import (
     ID,
     Attributes,
     Day,
     Given,
+    Instant,
     Join,
     Line,
     attribute_texts,
@@ -44,8 +45,8 @@ class ContactFields(Given):
     ] = None
     phone: Annotated[Line | None, Field(examples=["+34600112233"])] = None
     avatar: Annotated[str | None, Field(max_length=2000, examples=[None])] = None
-    signed_up_at: Annotated[AwareDatetime | None, Field(examples=["2026-01-31T09:00:00Z"])] = None
-    last_active_at: Annotated[AwareDatetime | None, Field(examples=[None])] = None
+    signed_up_at: Annotated[Instant | None, Field(examples=["2026-01-31T09:00:00Z"])] = None
+    last_active_at: Annotated[Instant | None, Field(examples=[None])] = None
     segments: Annotated[
         list[Line] | None,
         Field(description="All of its segments.", examples=[["customer"]], max_length=200),

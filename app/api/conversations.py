@@ -1,23 +1,25 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
-from sqlalchemy import select
+from sqlalchemy import false, select
 
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, Text, chosen
 from app.api.finding import load_one
+from app.api.given import Instant
+from app.api.messages import Include
 from app.api.paging import CursorText, Limit, Page, page_of
 from app.api.problems import errors
 from app.conversations.tables import conversation_companies, conversations
 from app.db.base import AnySelect
 from app.db.keyset import Order
+from app.db.words import words_of
 from app.published.loading import load_conversations
-from app.published.searching import has_words
+from app.published.searching import has_words, says
 from app.published.shapes import Conversation
 
 router = APIRouter(prefix="/conversations", tags=["conversations"])
@@ -30,7 +32,16 @@ ORDERS: Mapping[str, Order] = {
 Sort = Literal["id", "updated_at", "-updated_at", "created_at", "-created_at"]
 Status = Literal["pending", "unresolved", "resolved"]
 Since = Annotated[
-    AwareDatetime | None, Query(description="Crisp's time of the last update, this or later.")
+    Instant | None, Query(description="Crisp's time of the last update, this or later.")
+]
+
+
+Said = Annotated[
+    Text,
+    Query(
+        description="Words of one message; of private notes with `include=notes` only. Words that very "
+        "many messages have find the newest of them."
+    ),
 ]
 
 
@@ -54,6 +65,8 @@ async def list_conversations(
     operator: Text = None,
     origin: Text = None,
     updated_since: Since = None,
+    text: Said = None,
+    include: Include = [],  # noqa: B006  # FastAPI copies it
     sort: Sort = "id",
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -63,9 +76,11 @@ async def list_conversations(
         website_id = await chosen(connection, actor, website)
         of = (contact, company, operator, origin)
         query = narrowed(live(website_id), website_id, q, status, of, updated_since)
+        query = with_message(query, website_id, text, include)
         asked = [q, status, contact, company, operator, origin]
         since = updated_since.isoformat() if updated_since else None
-        scope = {"w": website_id, "asked": asked, "since": since}
+        said = [text, include] if text is not None else None
+        scope = {"w": website_id, "asked": asked, "since": since, "said": said}
         page, following = await page_of(connection, query, ORDERS, sort, cursor, limit, scope)
         ids = [row.id for row in page.rows]
         found = await load_conversations(connection, website_id, ids)
@@ -93,6 +108,18 @@ def narrowed(
         query = query.where(column == value) if value is not None else query
     query = _of_company(query, website_id, company)
     return query if updated_since is None else query.where(_c.crisp_updated_at >= updated_since)
+
+
+def with_message(
+    query: AnySelect, website_id: str, text: str | None, include: Sequence[str]
+) -> AnySelect:
+    """Those of which one message has every word of `text`; without any word, none."""
+    if text is None:
+        return query
+    words = words_of(text)
+    if not words:
+        return query.where(false())
+    return query.where(_c.id.in_(says(website_id, words, notes="notes" in include)))
 
 
 def _of_company(query: AnySelect, website_id: str, company_id: str | None) -> AnySelect:

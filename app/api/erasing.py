@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import Field
@@ -46,9 +47,19 @@ async def erase(
     return answer(request, Erased(**counts))
 
 
+_EVERYTHING: Mapping[str, Any] = {
+    "schema": {"type": "object", "description": "By table, the rows about this person."},
+    "example": {
+        "website_id": "8c842203-7ed8-4e29-a608-7cf78a7d2fcc",
+        "contacts": [{"name": "Ann Example"}],
+        "conversations": [{"subject": "Refund for order 4471", "messages": []}],
+    },
+}
+
+
 @router.get(
     "/{contact_id}/everything", operation_id="getEverything", response_class=Response,
-    responses=errors(404) | {200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+    responses=errors(404) | {200: {"content": {"application/json": _EVERYTHING}}},
 )  # fmt: skip
 async def everything(db: Db, actor: Caller, contact_id: str) -> Response:
     """All that is kept of this person, as it is handed out to whoever asks for their own data."""

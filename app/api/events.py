@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.actors import Actor
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, Text, chosen, known_id, member, visible
 from app.api.cursors import bad_cursor, seal, unseal
-from app.api.given import Given
+from app.api.given import Given, Instant
 from app.api.paging import CursorText, Limit, Page
 from app.api.problems import errors
 from app.db.base import StoredRow
@@ -27,7 +27,10 @@ State = Literal["new", "done", "ignored", "parked", "dead"]
 class Event(Shape):
     """A web hook of Crisp, as it was received. Its body is not given out: it holds what people wrote."""
 
-    id: str = Field(description="SHA-256 of the body, hex.")
+    id: str = Field(
+        description="SHA-256 of the body, hex.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
     website_id: WebsiteId | None
     event: str = Field(examples=["message:send"])
     state: State
@@ -84,8 +87,8 @@ class Replay(Given):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "dead"}]})
     state: Literal["dead", "parked", "ignored", "done", "any"] = "dead"
     event: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class Replayed(Shape):

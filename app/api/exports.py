@@ -58,7 +58,8 @@ TYPES = {**MEDIA_TYPES, "parquet": "application/vnd.apache.parquet"}
 _FILTERS: Mapping[str, set[str]] = {
     "contacts": {"q", "email", "company", "source", "segment", "deleted"},
     "companies": {"q", "domain"},
-    "conversations": {"q", "status", "contact", "company", "operator", "origin", "updated_since"},
+    "conversations": {"q", "status", "contact", "company", "operator", "origin", "updated_since"}
+    | {"text", "include"},
     "unmatched": {"reason"},
     "messages": {"include"},
 }
@@ -90,6 +91,7 @@ async def export_list(
     operator: Text = None,
     origin: Text = None,
     updated_since: conversations.Since = None,
+    text: conversations.Said = None,
     reason: Reason | None = None,
 ) -> StreamingResponse:
     """Any list, whole, with the filters that the list has; others are refused. In CSV, cells that a
@@ -104,7 +106,9 @@ async def export_list(
     narrows: Mapping[str, Narrow] = {
         "contacts": lambda query: contacts.narrowed(query, *people),
         "companies": lambda query: companies.narrowed(query, q, domain),
-        "conversations": lambda query: conversations.narrowed(query, *talk),
+        "conversations": lambda query: conversations.with_message(
+            conversations.narrowed(query, *talk), website_id, text, include
+        ),
         "unmatched": partial(_unmatched, reason=reason),
     }
     export = Export(

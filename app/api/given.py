@@ -6,22 +6,44 @@ An edit has one way in, whoever makes it: app/edits reads texts, field by field 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+)
 
 from app.contacts.readers import text_of
 from app.edits.contact_form import ATTRIBUTE, PROFILE_FIELDS
 from app.edits.memberships import Joining
 from app.edits.three_way import Invalid
 
+
+def _in_time(moment: datetime) -> datetime:
+    """Raises ValueError at the ends of the calendar, from where neither UTC nor a day more can be told."""
+    try:
+        year = moment.astimezone(UTC).year
+    except OverflowError:
+        year = 0
+    if not 1 < year < 9999:
+        raise ValueError("the year must be from 2 to 9998")
+    return moment
+
+
+Instant: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_time)]
+"""A moment with its zone."""
 ID = r"^[0-9A-Za-z][0-9A-Za-z_.:-]{0,127}$"
 Text: TypeAlias = Annotated[str, Field(max_length=10_000)]
 Line: TypeAlias = Annotated[str, Field(max_length=500)]
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Value: TypeAlias = StrictBool | StrictInt | Number | Text | list[Line] | None
-Day: TypeAlias = AwareDatetime | date
+Day: TypeAlias = Instant | date
 Attributes: TypeAlias = Annotated[
     dict[Annotated[str, Field(max_length=200)], Value],
     Field(

@@ -70,8 +70,8 @@ class Commit(Given):
 
 
 class Head(Shape):
-    names: list[str]
-    rows: list[list[str]]
+    names: list[str] = Field(examples=[["email", "name"]])
+    rows: list[list[str]] = Field(examples=[[["ann@acme.example", "Ann Example"]]])
 
 
 def _uploads(request: Request) -> Any:

@@ -69,12 +69,12 @@ class Import(Shape):
     mode: Mode = Field(examples=["merge"])
     file_name: str = Field(examples=["contacts.csv"])
     file_size: int = Field(description="Bytes.")
-    created_by: str
+    created_by: str = Field(examples=["Mira"])
     layout: dict[str, Any] = Field(
         examples=[{"encoding": "utf-8", "separator": ",", "header": True}]
     )
     columns: list[dict[str, Any]] = Field(examples=[[{"column": "E-mail", "to": "email"}]])
-    options: dict[str, Any]
+    options: dict[str, Any] = Field(examples=[{"segment": "customer"}])
     error: str | None
     counts: dict[str, Any] = Field(examples=[{"rows": 3, "create": 2, "error": 1}])
     plan_hash: str | None
@@ -108,9 +108,9 @@ class ImportRowPage(Page):
 class SavedMapping(Shape):
     name: str = Field(examples=["Newsletter"])
     kind: Kind = Field(examples=["contacts"])
-    columns: list[dict[str, Any]]
-    options: dict[str, Any]
-    created_by: str
+    columns: list[dict[str, Any]] = Field(examples=[[{"column": "E-mail", "to": "email"}]])
+    options: dict[str, Any] = Field(examples=[{"default_prefix": "+34"}])
+    created_by: str = Field(examples=["Mira"])
     created_at: Moment
 
 

@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from app import clock
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, chosen
+from app.api.given import Instant
 from app.api.problems import errors
 from app.errors import Refused
 from app.insights.groups import GroupFigures
@@ -17,7 +18,7 @@ from app.insights.keep import read_changed
 from app.insights.read import By, Member, Period, hours_of, read_behind, read_groups
 from app.insights.risk import SILENT_DAYS, WAITING_HOURS, AccountAtRisk, Limits, accounts_at_risk
 from app.insights.thread import Span
-from app.published.shapes import Moment, Shape
+from app.published.shapes import Id, Moment, Shape
 
 router = APIRouter(prefix="/insights", tags=["insights"])
 DEFAULT_DAYS = 90
@@ -33,9 +34,10 @@ class Seconds(Shape):
 
 class Insight(Shape):
     key: str = Field(
-        description="A contact's or company's id, an operator's name, a week's Monday."
+        description="A contact's or company's id, an operator's name, a week's Monday.",
+        examples=["2026-03-02"],
     )
-    name: str
+    name: str = Field(examples=["2026-03-02"])
     conversations: int
     answered: int
     first_response: Seconds | None
@@ -47,7 +49,10 @@ class Insight(Shape):
     last_contact_at: Moment | None
     rated: int
     rating: float | None
-    conversations_url: str = Field(description="The conversations behind it.")
+    conversations_url: str = Field(
+        description="The conversations behind it.",
+        examples=["/api/v1/insights/conversations?by=week&key=2026-03-02"],
+    )
 
 
 class Insights(Shape):
@@ -62,10 +67,10 @@ async def list_insights(
     actor: Caller,
     by: By = "week",
     website: Asked = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     as_of: Annotated[
-        AwareDatetime | None, Query(description="As it was at that moment; without ratings.")
+        Instant | None, Query(description="As it was at that moment; without ratings.")
     ] = None,
 ) -> Response:
     """Figures of the conversations opened in a period, by default the last 90 days.
@@ -86,7 +91,7 @@ async def list_insights(
 class Behind(Shape):
     """One conversation with its own figures."""
 
-    conversation_id: str
+    conversation_id: Id
     opened_at: Moment
     first_response: Seconds | None
     responder: str | None
@@ -115,9 +120,9 @@ async def list_behind(
     by: By,
     key: Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")],
     website: Asked = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
-    as_of: AwareDatetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    as_of: Instant | None = None,
 ) -> Response:
     """The conversations that the figures of one group were made of, newest first, at most 1,000."""
     period = _period(since, until, as_of)
@@ -133,13 +138,15 @@ async def list_behind(
 class AtRisk(Shape):
     """A company and why it is here; of the reasons those that hold are told."""
 
-    company_id: str
-    name: str
+    company_id: Id
+    name: str = Field(examples=["Acme"])
     reasons: list[Literal["waiting", "badly_rated", "silent"]]
     waiting_since: Moment | None
     rating: float | None = Field(description="Of the last 90 days, when at most 2.")
     silent_days: int | None
-    conversations_url: str
+    conversations_url: str = Field(
+        examples=["/api/v1/conversations?company=7d4f3f0e-5ad5-4b0c-9f0c-0d8f6d0c9b1a"]
+    )
 
 
 class AtRiskList(Shape):

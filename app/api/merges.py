@@ -60,8 +60,8 @@ class MergePage(Page):
 class Unmerge(Merge):
     """`restored`: fields that are again as before; `kept`: changed by others since, so they stay."""
 
-    restored: list[str]
-    kept: list[str]
+    restored: list[str] = Field(examples=[["name"]])
+    kept: list[str] = Field(examples=[["phone"]])
 
 
 @router.get(

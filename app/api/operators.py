@@ -13,7 +13,9 @@ router = APIRouter(prefix="/operators", tags=["operators"])
 
 
 class Operator(Shape):
-    id: str = Field(description="Crisp's user id.")
+    id: str = Field(
+        description="Crisp's user id.", examples=["5c0e9a52-7f0c-4a5e-9a0e-6d8a3f0b1c2d"]
+    )
     name: str = Field(examples=["Mira"])
 
 

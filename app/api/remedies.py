@@ -89,19 +89,19 @@ class NewContact(Shape):
 
 
 class KeptOut(Shape):
-    what: str = Field(description="An address or a domain.")
+    what: str = Field(description="An address or a domain.", examples=["info@acme.example"])
     conversations: int
-    reason: str
+    reason: str = Field(examples=["Several contacts have this address."])
 
 
 class Preview(Shape):
     """What would be done. `digest` is another one as soon as anything of it is."""
 
-    digest: str
+    digest: str = Field(examples=["0f3a9c"])
     conversations: list[Id]
     matched: int = Field(description="How many of them have a contact already.")
     contacts: list[NewContact]
-    domains: list[str]
+    domains: list[str] = Field(examples=[["acme.example"]])
     kept_out: list[KeptOut]
     more: int = Field(description="Further conversations of the group, for the next time.")
 
@@ -115,7 +115,7 @@ class Remedy(Shape):
     company_id: str | None
     counts: dict[str, int] = Field(examples=[{"conversations": 4, "contacts": 2}])
     done_at: Moment
-    done_by: str
+    done_by: str = Field(examples=["Mira"])
     undone_at: Moment | None
     undone_by: str | None
     kept: list[str] | None = Field(description="What others changed since, and so stayed.")

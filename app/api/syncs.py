@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +13,7 @@ from app.accounts.actors import Actor
 from app.api.answers import answer
 from app.api.caller import Asked, Caller, Db, admin, chosen
 from app.api.finding import website_with
+from app.api.given import Instant
 from app.api.paging import CursorText, Limit, Page, page_of
 from app.api.problems import errors
 from app.db.keyset import ByteOrder, Order
@@ -36,11 +37,15 @@ class Sync(Shape):
     kind: Kind
     state: State
     asked: Literal["pause", "cancel"] | None = Field(description="What the worker was asked to do.")
-    started_by: str
+    started_by: str = Field(examples=["Mira"])
     window_from: Moment | None
     window_to: Moment | None
     requests: int = Field(description="Requests to Crisp so far.")
-    counts: dict[str, Any]
+    counts: dict[str, Any] = Field(
+        examples=[
+            {"people_done": 120, "conversations_done": 480, "messages_done": 3900, "failed": 0}
+        ]
+    )
     error: str | None
     created_at: Moment
     started_at: Moment | None
@@ -55,9 +60,11 @@ class SyncPage(Page):
 class Failure(Shape):
     """A record that could not be kept; the next run tries it again."""
 
-    kind: str
-    external_id: str
-    reason: str
+    kind: str = Field(examples=["message"])
+    external_id: str = Field(
+        examples=["session_36ba3566-9651-4790-afc8-ffedbccc317f/150698569649423"]
+    )
+    reason: str = Field(examples=["its fingerprint is no 64-bit number"])
     happened_at: Moment
 
 
@@ -70,8 +77,8 @@ class NewSync(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"kind": "incremental"}]}
     )
     kind: Literal["full", "incremental", "backfill"]
-    window_from: AwareDatetime | None = Field(None, description="Of a backfill, included.")
-    window_to: AwareDatetime | None = Field(None, description="Of a backfill, not included.")
+    window_from: Instant | None = Field(None, description="Of a backfill, included.")
+    window_to: Instant | None = Field(None, description="Of a backfill, not included.")
 
 
 async def _load(connection: AsyncConnection, actor: Actor, run_id: str) -> Sync:
@@ -89,16 +96,18 @@ async def list_syncs(
     db: Db,
     actor: Caller,
     website: Asked = None,
+    kind: Kind | None = None,
     state: State | None = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Response:
-    """Newest first."""
+    """Newest first. An audit's `counts` tell how many records were `checked`, `drifted`, `repaired`."""
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
         query = select(*_SHOWN).where(_r.website_id == website_id)
+        query = query.where(_r.kind == kind) if kind else query
         query = query.where(_r.state == state) if state else query
-        scope = {"w": website_id, "s": state}
+        scope = {"w": website_id, "k": kind, "s": state}
         page, following = await page_of(
             connection, query, ORDERS, "-created_at", cursor, limit, scope
         )
@@ -137,8 +146,8 @@ async def start_sync(
 
 class Window(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    window_from: AwareDatetime = Field(description="Included.", examples=["2026-01-01T00:00:00Z"])
-    window_to: AwareDatetime = Field(description="Not included.", examples=["2026-02-01T00:00:00Z"])
+    window_from: Instant = Field(description="Included.", examples=["2026-01-01T00:00:00Z"])
+    window_to: Instant = Field(description="Not included.", examples=["2026-02-01T00:00:00Z"])
 
 
 class Cost(Shape):

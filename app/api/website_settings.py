@@ -140,8 +140,12 @@ async def change_settings(
 class MappingOf(Shape):
     """Crisp's path to a column of a contact or `attributes.KEY`. `changed`: contacts that changed."""
 
-    targets: dict[str, str]
-    overrides: dict[str, str | None] = Field(description="What differs from the default.")
+    targets: dict[str, str] = Field(
+        examples=[{"person.nickname": "name", "data.tier": "attributes.plan"}]
+    )
+    overrides: dict[str, str | None] = Field(
+        description="What differs from the default.", examples=[{"data.tier": "attributes.plan"}]
+    )
     changed: int = 0
 
 

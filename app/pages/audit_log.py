@@ -15,9 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.audit import audit
+from app.accounts.audit_entries import ORDER, Wanted, entries_query
 from app.accounts.tables import audit_log
 from app.db.base import AnySelect, StoredRow
-from app.db.keyset import Order, fetch_page, read_cursor
+from app.db.keyset import fetch_page, read_cursor
 from app.db.session import Database
 from app.pages.access import CurrentActor, admin
 from app.pages.frame import database_of, look_in
@@ -29,7 +30,6 @@ router = APIRouter(dependencies=[Depends(admin)])
 
 AUDIT = "/settings/audit"
 _a = audit_log.c
-ORDER = Order(_a.at, _a.id, datetime, nullable=False)
 SORTS = {"at": Sort("When", ORDER)}
 DEFAULT_SORT = "-at"
 FILTERS: dict[str, frozenset[str] | None] = {
@@ -70,16 +70,17 @@ def _read(request: Request) -> Asked:
 
 def narrowed(asked: Asked, moments: Moments) -> AnySelect:
     """Days are whole, in the time zone of the website one is at."""
-    query = select(audit_log)
-    for name, column in (("who", _a.actor_id), ("action", _a.action), ("of", _a.website_id)):
-        if name in asked.chosen:
-            query = query.where(column == asked.chosen[name])
-    first, last = read_day(asked.chosen.get("from")), read_day(asked.chosen.get("to"))
-    if first:
-        query = query.where(_a.at >= moments.start_of(first))
-    if last:
-        query = query.where(_a.at < moments.start_of(last + timedelta(days=1)))
-    return query
+    chosen = asked.chosen
+    first, last = read_day(chosen.get("from")), read_day(chosen.get("to"))
+    return entries_query(
+        Wanted(
+            who=chosen.get("who"),
+            action=chosen.get("action"),
+            website_id=chosen.get("of"),
+            since=moments.start_of(first) if first else None,
+            until=moments.start_of(last + timedelta(days=1)) if last else None,
+        )
+    )
 
 
 async def _actors(connection: AsyncConnection) -> Sequence[StoredRow]:

@@ -28,9 +28,9 @@ from app.pages.access import viewer
 from app.pages.frame import visit
 from app.pages.insight_figures import Figures, read_figures, week_charts
 from app.pages.insight_period import BYS, SHOWN
-from app.pages.queries_conversations import rows_of
 from app.pages.rows import AnyRow
 from app.pages.text import one_line
+from app.published.conversation_rows import rows_of
 
 router = APIRouter(dependencies=[Depends(viewer)])
 

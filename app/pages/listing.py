@@ -7,13 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, Text
+from sqlalchemy import ColumnElement, Text
 
 from app.db.keyset import Cursor, Order, read_cursor
-from app.db.words import MOST_WORDS, SEARCHED, has_words, words_of
-from app.pages.rows import AnySelect
 from app.pages.text import clean, one_line
-from app.records import fold_for_search
+from app.published.searching import escaped
 
 SIZES = (25, 50, 100)
 
@@ -122,21 +120,6 @@ def read_day(text: str | None) -> date | None:
     except ValueError:
         return None
     return day if 2000 <= day.year < 2100 else None
-
-
-def matching_words(query: AnySelect, table: Table, q: str) -> AnySelect:
-    """Every word of `q` begins a word of the row's folded text; of the few companies, is in it anywhere."""
-    folded = fold_for_search(q)
-    if table.name in SEARCHED:
-        words = words_of(folded)
-        return query.where(has_words(table.name, words)) if words else query
-    for word in folded.split()[:MOST_WORDS]:
-        query = query.where(table.c.search.like(f"%{escaped(word)}%", escape="\\"))
-    return query
-
-
-def escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def ends_with(column: ColumnElement[Any], ending: str) -> ColumnElement[bool]:

@@ -14,9 +14,10 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations
 from app.db.keyset import ByteOrder, KeyPage, Order, fetch_page
 from app.pages.facets import Facets, count_facets
-from app.pages.listing import Asked, Sort, matching_words
+from app.pages.listing import Asked, Sort
 from app.pages.queries_conversations import OPEN
 from app.pages.rows import AnyRow, AnySelect
+from app.published.searching import matching_words
 
 SORTS: Mapping[str, Sort] = {
     "name": Sort("Name", Order(ByteOrder(companies.c.search), companies.c.id, str, nullable=False)),

@@ -17,9 +17,10 @@ from app.conversations.tables import conversations
 from app.db.json_texts import has_text
 from app.db.keyset import ByteOrder, KeyPage, Order, fetch_page
 from app.pages.facets import Facets, count_facets
-from app.pages.listing import Asked, Sort, matching_words
+from app.pages.listing import Asked, Sort
 from app.pages.queries_conversations import OPEN
 from app.pages.rows import AnyRow, AnySelect
+from app.published.searching import matching_words
 
 # Written as in the index that has this order (alembic/versions/*_quick_pages.py).
 NAME = literal_column("substr(contacts.search, 1, 200)", Text())

@@ -12,8 +12,8 @@ from app.companies.tables import companies, contact_companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations, link_decisions, messages
 from app.db.keyset import Cursor, KeyPage, Order, fetch_page
-from app.pages.queries_conversations import FIRST_WORDS
 from app.pages.rows import AnyRow, AnySelect
+from app.published.conversation_rows import FIRST_WORDS
 
 PAGE_OF_THREAD = 200
 """Messages shown at once: a long read, and still a page of some hundred kilobytes."""

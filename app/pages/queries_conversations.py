@@ -12,15 +12,16 @@ from sqlalchemy import ColumnElement, and_, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
-from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations, messages
 from app.db.json_texts import has_text
 from app.db.keyset import Cursor, KeyPage, Order, fetch_page
-from app.db.words import MOST_HITS, has_words, without_index, words_of
+from app.db.words import words_of
 from app.pages.facets import NOBODY, Facets, count_facets
-from app.pages.listing import Asked, Sort, ends_with, matching_words, read_day
+from app.pages.listing import Asked, Sort, ends_with, read_day
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.times import Moments
+from app.published.conversation_rows import rows_of
+from app.published.searching import matching_words, says
 
 OPEN = frozenset({"unresolved", "pending"})
 SORTS: Mapping[str, Sort] = {
@@ -61,46 +62,6 @@ class ConversationList:
     page: KeyPage
     facets: Facets
     companies: Mapping[str, list[AnyRow]]
-
-
-FIRST_WORDS = case(
-    (
-        and_(conversations.c.subject.is_(None), conversations.c.last_message.is_(None)),
-        select(func.substr(messages.c.body, 1, 200))
-        .where(
-            messages.c.website_id == conversations.c.website_id,
-            messages.c.conversation_id == conversations.c.id,
-            messages.c.type == "text",
-            messages.c.deleted_at.is_(None),
-        )
-        .order_by(messages.c.sent_at, messages.c.fingerprint)
-        .limit(1)
-        .correlate(conversations)
-        .scalar_subquery(),
-    )
-).label("first_words")
-"""What names a conversation of which Crisp tells neither subject nor last message."""
-
-
-def rows_of(website_id: str, *extra: ColumnElement[Any]) -> AnySelect:
-    """Live conversations with the columns that every list of them shows."""
-    c = conversations.c
-    return (
-        select(
-            c.id, c.status, c.subject, c.last_message, c.origin, c.assigned_to,
-            c.nickname, c.email, c.contact_id, c.unmatched_reason, c.message_count, c.rating,
-            c.crisp_created_at, c.crisp_updated_at, c.last_message_at, c.messages_due,
-            FIRST_WORDS, contacts.c.name.label("contact_name"), contacts.c.email.label("contact_email"),
-            *extra,
-        )
-        .select_from(
-            conversations.outerjoin(
-                contacts,
-                and_(contacts.c.website_id == c.website_id, contacts.c.id == c.contact_id),
-            )
-        )
-        .where(c.website_id == website_id, c.deleted_at.is_(None))
-    )  # fmt: skip
 
 
 async def read_page(
@@ -169,7 +130,7 @@ def _narrowed(query: AnySelect, website_id: str, asked: Asked, moments: Moments)
     c, chosen = conversations.c, asked.chosen
     query = matching_words(query, conversations, asked.q)
     if "text" in chosen and (words := words_of(chosen["text"])):
-        query = query.where(c.id.in_(says(website_id, words)))
+        query = query.where(c.id.in_(says(website_id, words, notes=True)))
     if "segment" in chosen:
         query = query.where(has_text(c.metadata, chosen["segment"], "segments"))
         query = matching_words(query, conversations, chosen["segment"])
@@ -184,20 +145,6 @@ def _narrowed(query: AnySelect, website_id: str, asked: Asked, moments: Moments)
         query = query.where(*waiting())
     query = query.where(c.rating.is_not(None)) if "rated" in chosen else query
     return _opened_between(query, chosen, moments)
-
-
-def says(website_id: str, words: list[str]) -> AnySelect:
-    """The conversations in which a message has those words."""
-    m = messages.c
-    return (
-        select(m.conversation_id)
-        .where(
-            without_index(m.website_id) == website_id,
-            m.deleted_at.is_(None),
-            has_words("messages", words),
-        )
-        .limit(MOST_HITS)
-    )
 
 
 def _has_domain(domain: str) -> ColumnElement[bool]:

@@ -12,8 +12,8 @@ from app.contacts.tables import contacts
 from app.db.keyset import ByteOrder
 from app.edits.journal import Kind
 from app.matching.tables import merges
-from app.pages.listing import matching_words
 from app.pages.rows import AnyRow, AnySelect
+from app.published.searching import matching_words
 
 CANDIDATES = 20
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,31 +15,43 @@ from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations
 from app.db.together import ask_together
 from app.insights.waiting import waiting_threads
-from app.pages.queries_conversations import OPEN, rows_of
+from app.pages.queries_conversations import OPEN
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.states import UNFINISHED
+from app.published.conversation_rows import rows_of
 from app.sync.tables import sync_runs
-from app.webhooks.tables import hook_days
+from app.webhooks.hook_figures import last_of, last_query
 
 
-async def totals(connection: AsyncConnection, website_id: str) -> AnyRow:
-    """With the time of the last hook; one statement."""
-    c, h = conversations.c, hook_days.c
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """`last_hook`: when one last arrived, whether it is dealt with or waits or is parked."""
+
+    contacts: int
+    companies: int
+    conversations: int
+    open: int
+    messages: int
+    last_hook: datetime | None
+
+
+async def totals(connection: AsyncConnection, website_id: str) -> Totals:
+    """One statement."""
+    c = conversations.c
 
     def counted(table: Any, *where: Any) -> Any:
         query = select(func.count()).select_from(table)
         return query.where(table.c.website_id == website_id, *where).scalar_subquery()
 
-    last_hook = select(func.max(h.last_received_at)).where(h.website_id == website_id)
     query = select(
         counted(contacts, contacts.c.deleted_at.is_(None)).label("contacts"),
         counted(companies, companies.c.deleted_at.is_(None)).label("companies"),
-        last_hook.scalar_subquery().label("last_hook"),
         func.count().label("conversations"),
         func.coalesce(func.sum(case((c.status.in_(OPEN), 1), else_=0)), 0).label("open"),
         func.coalesce(func.sum(c.message_count), 0).label("messages"),
     ).where(c.website_id == website_id, c.deleted_at.is_(None))
-    return (await connection.execute(query)).one()
+    (numbers,), (newest,) = await ask_together(connection, query, last_query(website_id))
+    return Totals(**numbers._asdict(), last_hook=last_of(newest))
 
 
 async def waiting_and_newest(

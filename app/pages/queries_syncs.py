@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.keyset import ByteOrder, Cursor, KeyPage, Order, fetch_page
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.states import UNFINISHED
+from app.sync.drift import findings_query
 from app.sync.tables import audit_findings, sync_failures, sync_runs
 
 RUNS_ORDER = Order(sync_runs.c.created_at, sync_runs.c.id, datetime, nullable=False)
@@ -71,13 +72,8 @@ async def findings_of(
 ) -> Sequence[AnyRow]:
     """What an audit found to differ; those that it could not repair first."""
     f = audit_findings.c
-    query = (
-        select(f.kind, f.external_id, f.what, f.missed_by, f.repaired, f.found_at)
-        .where(f.website_id == website_id, f.run_id == run_id)
-        .order_by(f.repaired, f.kind, f.external_id)
-        .limit(FINDINGS_SHOWN)
-    )
-    return (await connection.execute(query)).all()
+    query = findings_query(website_id, run_id).order_by(f.repaired, f.kind, f.external_id)
+    return (await connection.execute(query.limit(FINDINGS_SHOWN))).all()
 
 
 def last_finished_query(website_id: str) -> AnySelect:

@@ -14,8 +14,9 @@ from app.db.keyset import Cursor, KeyPage, fetch_page
 from app.edits.wishes import group_of, unmatched_of
 from app.matching.settled import is_left_alone, settled_domains
 from app.matching.statements import domain_of
-from app.pages.queries_conversations import SORTS, rows_of
+from app.pages.queries_conversations import SORTS
 from app.pages.rows import AnyRow, AnySelect
+from app.published.conversation_rows import rows_of
 
 _c = conversations.c
 PLACES = SORTS["updated"].order

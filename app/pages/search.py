@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.db.words import words_of
-from app.pages import queries_search as queries
 from app.pages.access import viewer
 from app.pages.frame import visit
 from app.pages.marks import Marks
 from app.pages.text import clean
+from app.published import hits
 
 router = APIRouter(dependencies=[Depends(viewer)])
 
@@ -18,5 +18,5 @@ router = APIRouter(dependencies=[Depends(viewer)])
 async def search(request: Request) -> Response:
     q = clean(request.query_params.get("q", ""))[:200].strip()
     async with visit(request) as page:
-        found = await queries.find(page.connection, page.website_id, q) if q else queries.Found()
-    return page.show("search.html", q=q, found=found, rows=queries.ROWS, marks=Marks(words_of(q)))
+        found = await hits.find(page.connection, page.website_id, q) if q else hits.Found()
+    return page.show("search.html", q=q, found=found, rows=hits.ROWS, marks=Marks(words_of(q)))

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import case, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations
@@ -25,7 +24,7 @@ from app.settings import Settings, get_settings
 from app.vault.seal import PLUGIN
 from app.vault.store import find_sealed
 from app.webhooks import hook_figures
-from app.webhooks.tables import hook_days
+from app.webhooks.arrivals import last_arrivals
 from app.webhooks.wanted import EVENTS_TO_TICK
 from app.websites.business_hours import DEFAULT
 from app.websites.credential import FIELDS, VARIABLES, of_environment, read_credential
@@ -197,7 +196,7 @@ async def setup_page(request: Request) -> Response:
     credential = await read_credential(database_of(request), settings)
     async with visit_anyhow(request) as page:
         scopes = await read_scopes(page.connection, credential.identifier)
-        events = await _events_seen(page.connection)
+        events = await last_arrivals(page.connection, None)
     return page.show(
         "setup.html",
         addresses=addresses(settings.public_url),
@@ -206,15 +205,6 @@ async def setup_page(request: Request) -> Response:
         events=[(event, events.get(event)) for event in EVENTS_TO_TICK],
         install=install_link(credential.plugin_id),
     )
-
-
-async def _events_seen(connection: AsyncConnection) -> dict[str, Any]:
-    """When each event last arrived, of whichever website."""
-    last = func.max(hook_days.c.last_received_at, type_=hook_days.c.last_received_at.type)
-    rows = await connection.execute(
-        select(hook_days.c.event, last.label("last")).group_by(hook_days.c.event)
-    )
-    return {row.event: row.last for row in rows}
 
 
 @router.get("/settings/credential")

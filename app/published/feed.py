@@ -44,11 +44,11 @@ class ChangeShape(Shape):
     """
 
     website_id: WebsiteId
-    kind: Kind
+    kind: Kind = Field(examples=["contact"])
     id: Id = Field(description="Of a link the conversation's; of a message the conversation's too.")
     fingerprint: int | None = Field(description="Of messages, together with `id`.")
     deleted: bool
-    changed_at: Moment | None
+    changed_at: Moment | None = Field(examples=["2026-03-02T09:00:00.000Z"])
     data: Told | None
 
 

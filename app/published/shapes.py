@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 
 def written(moment: datetime) -> str:
@@ -13,7 +13,11 @@ def written(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment: TypeAlias = Annotated[AwareDatetime, PlainSerializer(written, when_used="json-unless-none")]
+Moment: TypeAlias = Annotated[
+    AwareDatetime,
+    PlainSerializer(written, when_used="json-unless-none"),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
 WebsiteId: TypeAlias = Annotated[
     str, Field(description="Crisp's website id.", examples=["8c842203-7ed8-4e29-a608-7cf78a7d2fcc"])
 ]
@@ -63,17 +67,20 @@ class Membership(Shape):
 class Owner(Shape):
     """Who of the team looks after it: an operator of Crisp."""
 
-    id: str | None = Field(description="null: no operator of the website any more.")
+    id: str | None = Field(
+        description="null: no operator of the website any more.",
+        examples=["5c0e9a52-7f0c-4a5e-9a0e-6d8a3f0b1c2d"],
+    )
     name: str = Field(examples=["Mira"])
 
 
 class Contact(Shape):
     id: Id
     website_id: WebsiteId
-    crisp_people_id: str | None
+    crisp_people_id: str | None = Field(examples=["c8c2ca5e-6f0d-4d0e-b1a6-0b7d2b6b1a11"])
     name: str | None = Field(examples=["Ann Example"])
     email: str | None = Field(examples=["Ann@acme.example"])
-    phone: str | None
+    phone: str | None = Field(examples=["+34600112233"])
     avatar: str | None
     addresses: list[Address]
     companies: list[Membership]
@@ -81,7 +88,7 @@ class Contact(Shape):
     attributes: dict[str, Any] = Field(examples=[{"job_title": "Buyer", "country": "FR"}])
     owner: Owner | None
     source: Literal["crisp", "csv", "api", "manual"]
-    last_active_at: Moment | None
+    last_active_at: Moment | None = Field(examples=["2026-03-02T09:00:00.000Z"])
     signed_up_at: Moment | None
     created_at: Moment
     updated_at: Moment
@@ -94,9 +101,11 @@ class Company(Shape):
     website_id: WebsiteId
     name: str = Field(examples=["Acme"])
     domain: str | None = Field(examples=["acme.example"])
-    domains: list[str]
-    names: list[str] = Field(description="Names it goes or went by, in normal form.")
-    attributes: dict[str, Any]
+    domains: list[str] = Field(examples=[["acme.example"]])
+    names: list[str] = Field(
+        description="Names it goes or went by, in normal form.", examples=[["acme", "acme ltd"]]
+    )
+    attributes: dict[str, Any] = Field(examples=[{"industry": "Retail"}])
     owner: Owner | None
     created_at: Moment
     updated_at: Moment
@@ -111,11 +120,13 @@ class Link(Shape):
     conversation_id: Id
     contact_id: Id | None
     company_ids: list[Id]
-    rule: Literal["people_id", "email", "manual"] | None
-    value: str | None = Field(description="The people id, address or person that decided.")
+    rule: Literal["people_id", "email", "manual"] | None = Field(examples=["email"])
+    value: str | None = Field(
+        description="The people id, address or person that decided.", examples=["ann@acme.example"]
+    )
     verified: bool = Field(description="False where a visitor typed the address, unchecked.")
-    matched_at: Moment | None
-    conflicting_contact_id: Id | None
+    matched_at: Moment | None = Field(examples=["2026-03-02T09:00:00.000Z"])
+    conflicting_contact_id: Id | None = Field(examples=[None])
     unmatched_reason: str | None = Field(examples=[None])
 
 
@@ -127,16 +138,20 @@ class Conversation(Shape):
     status: Literal["pending", "unresolved", "resolved"]
     subject: str | None = Field(examples=["Refund for order 4471"])
     origin: str | None = Field(examples=["chat"])
-    assigned_to: str | None
+    assigned_to: str | None = Field(examples=["Mira"])
     rating: int | None
-    nickname: str | None
-    email: str | None
+    nickname: str | None = Field(examples=["Ann"])
+    email: str | None = Field(examples=["Ann@acme.example"])
     email_verified: bool
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] = Field(examples=[{"data": {"order": "4471"}}])
     message_count: int
-    last_message_at: Moment | None
-    created_at: Moment | None = Field(description="Crisp's time.")
-    updated_at: Moment | None = Field(description="Crisp's time.")
+    last_message_at: Moment | None = Field(examples=["2026-03-02T09:00:00.000Z"])
+    created_at: Moment | None = Field(
+        description="Crisp's time.", examples=["2026-03-02T09:00:00.000Z"]
+    )
+    updated_at: Moment | None = Field(
+        description="Crisp's time.", examples=["2026-03-02T09:00:00.000Z"]
+    )
     deleted_at: Moment | None
 
 
@@ -148,11 +163,11 @@ class Message(Shape):
     )
     direction: Literal["inbound", "outbound", "internal"]
     type: str = Field(examples=["text"])
-    body: str
+    body: str = Field(examples=["Hello, the order was charged twice."])
     content: Any = Field(description="What is not text, whole: files, pickers, carousels.")
-    sender_name: str | None
+    sender_name: str | None = Field(examples=["Ann"])
     automated: bool
-    sent_at: Moment | None
+    sent_at: Moment | None = Field(examples=["2026-03-02T09:00:00.000Z"])
     edited_at: Moment | None
     deleted_at: Moment | None = Field(description="Removed: body and content are then empty.")
     text_dropped_at: Moment | None = Field(

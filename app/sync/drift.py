@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.contacts.drift import contact_drift
 from app.conversations.drift import conversation_drift, message_drift
-from app.db.base import StoredRow
+from app.db.base import AnySelect, StoredRow
 from app.db.upsert import upsert
 from app.matching.keep_out import keep_out
 from app.records import Batch
@@ -144,6 +144,14 @@ async def find_watermarks(
         full_ms=clock.to_ms(full) - LAG_MS if full is not None else 0,
         conversations_ms=website.conversations_read_to_ms or 0,
         people_ms=people_ms,
+    )
+
+
+def findings_query(website_id: str, run_id: str) -> AnySelect:
+    """What an audit found to differ from Crisp."""
+    f = audit_findings.c
+    return select(f.kind, f.external_id, f.what, f.missed_by, f.repaired, f.found_at).where(
+        f.website_id == website_id, f.run_id == run_id
     )
 
 

@@ -58,13 +58,11 @@ async def event_figures(connection: AsyncConnection, website_id: str) -> list[Ev
     return figures_of_days((await connection.execute(days_query(website_id))).all())
 
 
-def days_query(website_id: str) -> AnySelect:
+def days_query(website_id: str | None) -> AnySelect:
+    """None: of whichever website, and of what is nobody's."""
     d = hook_days.c
-    return (
-        select(hook_days)
-        .where(d.website_id == website_id, d.day >= first_day())
-        .order_by(d.event, d.day)
-    )
+    query = select(hook_days).where(d.day >= first_day()).order_by(d.event, d.day)
+    return query if website_id is None else query.where(d.website_id == website_id)
 
 
 def figures_of_days(rows: Iterable[StoredRow]) -> list[EventFigures]:

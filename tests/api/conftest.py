@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,12 @@ class Api:
 
     async def data(self, token: str, path: str, **params: Any) -> list[dict[str, Any]]:
         """All pages of a list."""
+        return await self.data_around(nothing, token, path, **params)
+
+    async def data_around(
+        self, change: Callable[[], Awaitable[None]], token: str, path: str, **params: Any
+    ) -> list[dict[str, Any]]:
+        """All pages of a list; `change` happens between the first and the second."""
         found: list[dict[str, Any]] = []
         cursor = None
         while True:
@@ -65,9 +71,15 @@ class Api:
             answer = await self.get(token, path, params=given)
             assert answer.status_code == 200, answer.text
             found += answer.json()["data"]
+            if cursor is None:
+                await change()
             cursor = answer.json()["next_cursor"]
             if cursor is None:
                 return found
+
+
+async def nothing() -> None:
+    """Nothing changes meanwhile."""
 
 
 async def by_name(_db: Database, token: str) -> Actor | None:

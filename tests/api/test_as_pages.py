@@ -1,6 +1,6 @@
-"""Whatever a page does, a program can do (SPEC V7): every POST of the pages, and the API's route for it.
+"""Whatever a page shows or does, a program can read or do (SPEC V7): every address, and the API's routes for it.
 
-A form that is added to a page is missing here and fails, until it has a route or a reason.
+A page or form that is added is missing here and fails, until it has a route or a reason.
 """
 
 from __future__ import annotations
@@ -94,6 +94,76 @@ PAGES_ONLY = {
 }
 
 
+# Pages, and where the API tells what they show.
+SHOWN: dict[str, str] = {
+    "/": "/conversations /insights /insights/conversations /syncs /events/health /insights/at-risk",
+    "/contacts": "/contacts", "/contacts.csv": "/exports/{noun}",
+    "/contacts/{contact_id}": "/contacts/{contact_id} /conversations /insights",
+    "/contacts/{row_id}/edit": "/contacts/{contact_id} /contacts/{contact_id}/overridden /operators",
+    "/contacts/{row_id}/merge": "/contacts /merges",
+    "/contacts/{contact_id}/everything.json": "/contacts/{contact_id}/everything",
+    "/contacts/{contact_id}/erase": "/contacts/{contact_id}/everything",
+    "/companies": "/companies", "/companies.csv": "/exports/{noun}",
+    "/companies/{company_id}": "/companies/{company_id} /contacts /conversations /insights /domains",
+    "/companies/{row_id}/edit": "/companies/{company_id} /operators",
+    "/companies/{row_id}/merge": "/companies /merges",
+    "/conversations": "/conversations", "/conversations.csv": "/exports/{noun}",
+    "/conversations/{conversation_id}": "/conversations/{conversation_id} /contacts/{contact_id} "
+    "/conversations/{conversation_id}/messages /conversations/{conversation_id}/decisions",
+    "/conversations/{row_id}/move": "/contacts",
+    "/events": "/events /events/arrivals /events/health",
+    "/events/{event_id}": "/events/{event_id}",
+    "/imports": "/imports /import-mappings", "/imports/contacts.csv": "/exports/{noun}",
+    "/imports/sample.csv": "/imports/sample.csv",
+    "/imports/{import_id}": "/imports/{import_id} /imports/{import_id}/head /imports/{import_id}/rows",
+    "/imports/{import_id}/bad-rows.csv": "/imports/{import_id}/bad-rows.csv",
+    "/imports/{import_id}/events": "/imports/{import_id}",
+    "/insights": "/insights", "/insights.csv": "/insights",
+    "/insights/at-risk": "/insights/at-risk", "/insights/at-risk.csv": "/insights/at-risk",
+    "/insights/conversations": "/insights/conversations",
+    "/insights/conversations.csv": "/insights/conversations",
+    "/search": "/search",
+    "/settings/alerts": "/alerts /alerts/targets",
+    "/settings/audit": "/audit-log", "/settings/audit.csv": "/audit-log",
+    "/settings/connection": "/websites/{website_id} /websites/{website_id}/findings /syncs "
+    "/unmatched/reasons /events/health /events/arrivals",
+    "/settings/disconnect": "/websites/{website_id}",
+    "/settings/domains": "/domains",
+    "/settings/mapping": "/websites/{website_id}/mapping",
+    "/settings/setup": "/setup /events/arrivals",
+    "/settings/website": "/websites/{website_id}/settings",
+    "/syncs": "/syncs",
+    "/syncs/{run_id}": "/syncs/{sync_id} /syncs/{sync_id}/failures /syncs/{sync_id}/drift",
+    "/syncs/{run_id}/events": "/syncs/{sync_id}",
+    "/unmatched": "/unmatched /unmatched/reasons /unmatched/groups",
+    "/unmatched/group": "/unmatched",
+    "/unmatched/remedies": "/unmatched/remedies",
+    "/unmatched/remedies/{remedy_id}": "/unmatched/remedies/{remedy_id}",
+    "/unmatched/remedy": "/unmatched/groups",
+}  # fmt: skip
+_EMPTY = "an empty form"
+# Only pages show these, each with its reason.
+SHOWN_BY_PAGES_ONLY = {
+    "/contacts/new": _EMPTY,
+    "/companies/new": _EMPTY,
+    "/help": "how to use the pages",
+    "/settings": "the way to others",
+    "/settings/profile": _PERSON,
+    "/settings/team": _ENTRY,
+    "/settings/team/{user_id}": _ENTRY,
+    "/settings/tokens": _ENTRY,
+    "/settings/credential": _ENTRY,
+    "/login": _PERSON,
+    "/welcome": _PERSON,
+    "/plugin/callback": _FRAME + "no such way",
+    "/plugin/settings": _FRAME + "GET /websites/{website_id}/settings",
+    "/plugin/website": _FRAME + "GET /websites/{website_id}/settings",
+    "/healthz": "for programs as it is",
+    "/readyz": "for programs as it is",
+    "/metrics": "for programs as it is",
+}
+
+
 def document() -> dict[str, Any]:
     app = an_app()
     mounted = next(route for route in app.routes if getattr(route, "path", "") == "/api/v1")
@@ -112,6 +182,19 @@ def test_whatever_a_page_does_the_api_does() -> None:
     unknown = done - set(told)
     assert not unknown, f"{sorted(unknown)}: name the API's route in ROUTES, or why there is none."
     assert not set(told) - done, "told of a page that is not there"
+
+
+def test_whatever_a_page_shows_the_api_tells() -> None:
+    shown = {way.path for way in ways(an_app()) if not way.changes}
+    told = {**SHOWN, **SHOWN_BY_PAGES_ONLY}
+    assert not set(SHOWN) & set(SHOWN_BY_PAGES_ONLY)
+    unknown = shown - set(told)
+    assert not unknown, f"{sorted(unknown)}: name the API's routes in SHOWN, or why there are none."
+    assert not set(told) - shown, "told of a page that is not there"
+    paths = document()["paths"]
+    for path, routes in SHOWN.items():
+        for route in routes.split():
+            assert "get" in paths.get(route, {}), f"{path}: the API has no GET {route}"
 
 
 def test_each_of_these_routes_is_in_the_document() -> None:

@@ -187,7 +187,7 @@ def test_the_next_minute_is_another() -> None:
     assert rates.count("a").left == 1
 
 
-OF_NO_WEBSITE = {"/websites", "/alerts/targets", "/imports/sample.csv"}
+OF_NO_WEBSITE = {"/websites", "/alerts/targets", "/imports/sample.csv", "/setup"}
 NEEDED: dict[str, dict[str, Any]] = {
     "/merge": {"into": "x"},
     "/link": {"contact_id": "x", "decision": "pin"},
@@ -292,3 +292,36 @@ async def test_dead_letters_are_applied_again(api: Api) -> None:
     assert (await api.ask("member", "POST", "/events/replay", json=since)).json()["put_back"] == 1
     (theirs,) = await api.data("viewer-all", "/events", website=OTHER)
     assert theirs["state"] == "dead"
+
+
+ENDS_OF_TIME = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("moment", ENDS_OF_TIME)
+async def test_a_moment_at_the_ends_of_the_calendar_is_refused_wherever_one_is_asked_for(
+    api: Api, moment: str
+) -> None:
+    document = (await api.get(None, "/openapi.json")).json()
+    asked = 0
+    for path, methods in document["paths"].items():
+        for one in methods.get("get", {}).get("parameters", ()):
+            if "date-time" in str(one["schema"]):
+                given = {one["name"]: moment} | (
+                    {"by": "week", "key": "x"} if "behind" in path else {}
+                )
+                is_problem(
+                    await api.get("admin", path.replace("{noun}", "conversations"), params=given),
+                    422,
+                )
+                asked += 1
+    assert asked >= 10
+    ann = {"name": "Ann", "last_active_at": moment}
+    joined = {"name": "Ann", "joins": [{"name": "Acme", "since": moment}]}
+    window = {"kind": "backfill", "window_from": moment, "window_to": "2026-03-01T00:00:00Z"}
+    for path, body in (
+        ("/events/replay", {"state": "dead", "since": moment}), ("/contacts", ann),
+        ("/contacts", joined), ("/contacts", {"joins": [{"name": "Acme", "since": moment[:10]}]}),
+        ("/syncs", window), ("/syncs/preview", {**window, "kind": None}),
+    ):  # fmt: skip
+        sent = {name: value for name, value in body.items() if value is not None}
+        is_problem(await api.ask("admin", "POST", path, json=sent), 422)

@@ -30,6 +30,10 @@ NO_FILE = {
     "/insights": "figures, whole in one answer",
     "/insights/at-risk": "figures, whole in one answer",
     "/insights/conversations": "what is behind a figure; conversations are a file of their own",
+    "/search": "the best few of each kind; each kind's list is a file",
+    "/syncs/{sync_id}/drift": "of one run",
+    "/events/arrivals": "figures, whole in one answer",
+    "/audit-log": "of many websites, and for admins; its page has a file of it",
     "/alerts": "what is wrong now",
     "/alerts/targets": "a handful of settings",
 }

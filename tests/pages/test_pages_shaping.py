@@ -18,12 +18,13 @@ from app.pages.charts import opened_chart
 from app.pages.contents import shaped
 from app.pages.facets import count_facets
 from app.pages.facts import session_facts
-from app.pages.listing import escaped, read_day
+from app.pages.listing import read_day
 from app.pages.run_words import result_words, view_run, window_words
 from app.pages.security import is_loopback
 from app.pages.thread import thread_of
 from app.pages.times import Moments, span
 from app.pages.why import why_of
+from app.published.searching import escaped
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 MOMENTS = Moments(ZoneInfo("Europe/Paris"), NOON)

@@ -326,6 +326,16 @@ async def test_overview_answers_whether_all_is_in_order(
     assert "Numbers by day" in after
 
 
+@pytest.mark.parametrize("state", ["parked", "new"])
+async def test_a_hook_that_is_not_dealt_with_yet_ends_the_step_of_letting_hooks_arrive(
+    db: Database, client: httpx.AsyncClient, state: str
+) -> None:
+    await put(db, [*small_world(), rows.inbox_event("first", state=state, error=None)])
+    page = (await client.get("/")).text
+    assert 'href="/events">Let web hooks arrive' not in page
+    assert "none has arrived" not in page
+
+
 async def test_waiting_and_freshness_are_in_the_head(
     db: Database, client: httpx.AsyncClient
 ) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from app.accounts.actors import Role
 from app.accounts.tables import audit_log
@@ -31,7 +31,7 @@ from app.websites.tables import websites
 from tests.fixtures.people import log_in_as
 from tests.fixtures.program import SECRET_KEY
 from tests.fixtures.routes import share_routes
-from tests.pages.rows import row_of
+from tests.pages.rows import inbox_event, row_of
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 PUBLIC = "https://sync.acme.example"
@@ -222,6 +222,19 @@ async def test_crisps_form_is_told_with_what_was_seen(sqlite_url: str) -> None:
             "website:people:profiles", "message:send", "never", "initiate/plugin/",
         ):  # fmt: skip
             assert wanted in page
+
+
+# SPEC H2
+async def test_a_hook_that_is_parked_until_the_first_import_counts_as_arrived(
+    sqlite_url: str,
+) -> None:
+    async with served(sqlite_url) as site:
+        table, parked = inbox_event(1, event="session:removed", state="parked", error=None)
+        async with site.crisp.db.write() as connection:
+            await connection.execute(insert(table).values(parked))
+        page = (await site.web.get("/settings/setup")).text
+        told = dict(re.findall(r"<code>([a-z:_]+)</code></th><td><span class=\"(\w+)\"", page))
+        assert (told["session:removed"], told["people:bind:session"]) == ("because", "quiet")
 
 
 # SPEC P2
