@@ -174,10 +174,9 @@ async def _edit(
 ) -> CompanyEdit:
     row = company.row
     name, domain = fields.get("name", row.name), fields.get("domain", row.domain)
-    before = set(company.aliases)
-    kept = [one for one in company.aliases if f"{one[0]}s" not in written]
-    # A name that it shares was never its own: to ask for it now would be to take it from the other one.
-    former = [*(one for one in _aliases_of(row.name, row.domain) if one in before), *kept]
+    before, main = set(company.aliases), _aliases_of(row.name, row.domain)
+    # Its own ones: a name that it shares with another company stays that one's when it takes a new one.
+    former = [one for one in company.aliases if one in main or f"{one[0]}s" not in written]
     wanted = _wanted_aliases(written, name, domain, former, before)
     new = [alias for alias in wanted if alias not in before]
     added = await _free(connection, website_id, row.id, {"name": name, "domain": domain}, new)

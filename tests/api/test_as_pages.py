@@ -114,6 +114,7 @@ SHOWN: dict[str, str] = {
     "/events": "/events /events/arrivals /events/health",
     "/events/{event_id}": "/events/{event_id}",
     "/imports": "/imports /import-mappings", "/imports/contacts.csv": "/exports/{noun}",
+    "/imports/companies.csv": "/exports/{noun}",
     "/imports/sample.csv": "/imports/sample.csv",
     "/imports/{import_id}": "/imports/{import_id} /imports/{import_id}/head /imports/{import_id}/rows",
     "/imports/{import_id}/bad-rows.csv": "/imports/{import_id}/bad-rows.csv",
