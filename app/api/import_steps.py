@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import Field, StrictBool
 
 from app.accounts.actors import Actor
@@ -23,7 +22,7 @@ from app.imports import steps
 from app.imports.asked import require_import
 from app.imports.begin import begin_import, change_layout
 from app.imports.columns import ColumnMap, column_map
-from app.imports.downloads import SAMPLE, SAMPLES, bad_rows_of
+from app.imports.downloads import SAMPLE
 from app.imports.layout import layout_of
 from app.imports.mappings import mapped_like, save_mapping, saved_mappings
 from app.imports.reader import read_head
@@ -74,7 +73,7 @@ class Head(Shape):
     rows: list[list[str]] = Field(examples=[[["ann@acme.example", "Ann Example"]]])
 
 
-def _uploads(request: Request) -> Any:
+def uploads_of(request: Request) -> Any:
     return request.app.state.whole.state.uploads
 
 
@@ -94,7 +93,7 @@ async def upload(
     """The file is the body, as it is, streamed: `curl --data-binary @contacts.csv`. Nothing is written
     yet: the answer says how the file is read and what its columns are suggested to fill.
     """
-    kept = _uploads(request)
+    kept = uploads_of(request)
     async with db.read() as connection:
         website_id = await chosen(connection, actor, website)
     length = request.headers.get("content-length", "0")
@@ -107,16 +106,7 @@ async def upload(
         return answer(request, await load_import(connection, actor, import_id), 201, headers)
 
 
-@router.get(
-    "/sample.csv", operation_id="getSampleFile", response_class=StreamingResponse,
-    responses=errors() | _FILE,
-)  # fmt: skip
-async def sample(kind: Kind = "contacts") -> Response:
-    """A file to begin with."""
-    return Response(SAMPLES[kind], media_type="text/csv; charset=utf-8")
-
-
-async def _row(db: Database, actor: Actor, import_id: str) -> StoredRow:
+async def row_of(db: Database, actor: Actor, import_id: str) -> StoredRow:
     """Raises NotFound."""
     async with db.read() as connection:
         found = await load_import(connection, actor, import_id)
@@ -128,31 +118,10 @@ async def _row(db: Database, actor: Actor, import_id: str) -> StoredRow:
 )
 async def head(request: Request, db: Db, actor: Caller, import_id: str) -> Response:
     """The first rows, as they are read with the present layout. 422 when the file is kept no longer."""
-    row = await _row(db, actor, import_id)
-    path = path_of(_uploads(request).folder, row.file)
+    row = await row_of(db, actor, import_id)
+    path = path_of(uploads_of(request).folder, row.file)
     names, rows = await asyncio.to_thread(read_head, path, layout_of_import(row), _PREVIEW)
     return answer(request, Head(names=names, rows=[one.cells for one in rows]))
-
-
-@router.get(
-    "/{import_id}/bad-rows.csv", operation_id="getBadRowsOfImport",
-    response_class=StreamingResponse, responses=errors(404) | _FILE,
-)  # fmt: skip
-async def bad_rows(request: Request, db: Db, actor: Caller, import_id: str) -> Response:
-    """The rows that stayed out, with the reasons: to be repaired and uploaded again."""
-    row = await _row(db, actor, import_id)
-    lines = bad_rows_of(db, _uploads(request).folder, row)
-    headers = {
-        "Content-Disposition": 'attachment; filename="bad-rows.csv"',
-        "Cache-Control": "private, no-store",
-    }
-    media = "text/csv; charset=utf-8"
-    return StreamingResponse(_encoded(lines), media_type=media, headers=headers)
-
-
-async def _encoded(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
-    async for line in lines:
-        yield line.encode()
 
 
 Step = Callable[[StoredRow], Awaitable[Any]]
@@ -162,7 +131,7 @@ async def _step(
     request: Request, db: Database, actor: Actor, import_id: str, step: Step, status: int = 202
 ) -> Response:
     """The import after it; a worker does what takes long."""
-    await step(await _row(db, actor, import_id))
+    await step(await row_of(db, actor, import_id))
     bell = getattr(request.app.state.whole.state, "import_bell", None)
     if bell is not None:
         bell()
@@ -181,7 +150,7 @@ async def choose_layout(
     layout = layout_of(wanted.encoding, wanted.separator, header=wanted.header)
 
     async def step(row: StoredRow) -> None:
-        folder = _uploads(request).folder
+        folder = uploads_of(request).folder
         await change_layout(db, folder, row.website_id, row.id, layout, actor, wanted.kind)
 
     return await _step(request, db, actor, import_id, step, 200)
@@ -291,7 +260,7 @@ async def change(
 
     async def step(row: StoredRow) -> None:
         if what == "cancel":
-            await steps.cancel(db, _uploads(request).folder, row.website_id, row.id, actor)
+            await steps.cancel(db, uploads_of(request).folder, row.website_id, row.id, actor)
             return
         asked = {"undo": steps.ask_undo, "again": steps.ask_again, "remap": steps.ask_mapping}
         await asked[what](db, row.website_id, row.id, actor)

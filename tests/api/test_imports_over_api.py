@@ -70,6 +70,11 @@ async def test_a_file_of_companies_from_upload_to_undo(api: Api) -> None:
     assert {row["contact_id"] for row in rows} == {None}
     (saved,) = (await api.get("viewer", "/import-mappings")).json()["data"]
     assert (saved["name"], saved["kind"]) == ("Firms", "companies")
+    file = await api.get("viewer", "/imports/again.csv?kind=companies")
+    assert "companies.csv" in file.headers["content-disposition"]
+    again = await api.ask("member", "POST", "/imports?kind=companies", content=file.content,
+                          headers={"Content-Type": "text/csv"})  # fmt: skip
+    assert (await asked(api, again.json()["id"], "plan", mode="merge"))["counts"]["unchanged"] == 2
     await asked(api, it["id"], "undo")
     assert await api.data("viewer", "/companies") == []
     layout = {"encoding": "utf-8", "separator": ",", "header": True, "kind": "contacts"}
