@@ -1,4 +1,4 @@
-"""Conversations without a contact found by the domain of the visitor's address."""
+"""Conversations without a contact found by the domain of the visitor's address, and counted by the index alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _index_unmatched("status", "assigned_to", "origin")
     op.create_index(
         "ix_conversations_unmatched_domain",
         "conversations",
@@ -27,5 +28,26 @@ def upgrade() -> None:
     )
 
 
+def _index_unmatched(*more: str) -> None:
+    name = "ix_conversations_unmatched"
+    op.drop_index(name, table_name="conversations")
+    columns = [
+        "website_id",
+        "unmatched_reason",
+        "crisp_updated_at",
+        "deleted_at",
+        "email_norm",
+        "id",
+    ]
+    op.create_index(
+        name,
+        "conversations",
+        [*columns, *more],
+        sqlite_where=sa.text("unmatched_reason IS NOT NULL"),
+        postgresql_where=sa.text("unmatched_reason IS NOT NULL"),
+    )
+
+
 def downgrade() -> None:
+    _index_unmatched()
     op.drop_index("ix_conversations_unmatched_domain", table_name="conversations")

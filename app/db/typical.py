@@ -42,7 +42,7 @@ TYPICAL: Mapping[str, str] = {
     "ix_conversations_messages_due": "500 10 1",
     "ix_conversations_rated": "10000 200 1",
     "ix_conversations_refresh_due": "500 10 1",
-    "ix_conversations_unmatched": "20000 400 130 1 1 1 1",
+    "ix_conversations_unmatched": "20000 400 130 1 1 1 1 1 1 1",
     "ix_conversations_unmatched_domain": "20000 400 130 10 1 1",
     "ix_conversations_website_id_contact_id_crisp_updated_at": "200000 4000 4 1",
     "ix_conversations_website_id_crisp_created_at_id": "200000 4000 1 1",

@@ -112,7 +112,9 @@ async def _count(
     keys: tuple[ColumnElement[Any], ...] = (c.status, c.assigned_to, c.origin)
     if asked.q or set(asked.chosen) - {*FACETS, "waiting"}:
         keys = tuple(func.coalesce(key, NOBODY).label(key.name) for key in keys)
-    query = select(*keys, func.count().label("n"), func.count(c.contact_id).label("matched")).where(
+    # None of those that have a reason: that need not be read, and the index of reasons does not hold it.
+    matched = literal(0) if "reason" in asked.chosen else func.count(c.contact_id)
+    query = select(*keys, func.count().label("n"), matched.label("matched")).where(
         c.website_id == website_id, c.deleted_at.is_(None)
     )
     query = _narrowed(query, website_id, asked, moments).group_by(*keys)
