@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from app.db.migrate import open_for_migration
+from app.db.migrate import MIGRATES, open_for_migration
 from app.db.words import is_kept_by_database
 from app.settings import get_settings
 from app.tables import metadata
@@ -20,6 +20,7 @@ def _is_of_the_models(_object: object, name: str | None, *_rest: object) -> bool
 
 def run(connection: Connection) -> None:
     on_sqlite = connection.dialect.name == "sqlite"
+    connection.info[MIGRATES] = True
     context.configure(
         connection=connection,
         target_metadata=metadata,

@@ -6,6 +6,7 @@ Alembic takes a second to import, so the usual case, a schema that is up to date
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -26,8 +27,13 @@ HEAD = "0034"
 
 TRIES = 10
 """How often a migration asks for tables that somebody reads; more than a minute in all."""
+SQLITE_WAIT = 60.0
+"""Seconds that a migration waits for whoever writes into the file; on SQLite one at a time does."""
+MIGRATES = "migrates"
+"""In `info` of a connection: it is going to write, and asks for the right to before it reads."""
 _PAUSE = 2.0  # seconds, and so much more after each try
 _LOCK_NOT_AVAILABLE = "55P03"
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT})
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,12 +44,17 @@ def upgrade(raw_url: str) -> bool:
     A table that a long query holds is waited for three seconds, since everybody else who needs it waits behind
     the migration; then traffic goes on, and it is tried again (FAILURES case 88).
     Raises DatabaseTooNew when the schema is from a later version, DatabaseAway when it does not answer,
-    Conflict when a table was never free.
+    Conflict when a table, or SQLite's file, was never free.
     """
     for number in range(1, TRIES + 1):
         try:
             return _upgrade_once(raw_url)
         except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) in _BUSY:
+                raise Conflict(
+                    "Somebody has been writing into the database file for a minute: nothing was "
+                    "changed. End that process, or wait for it, and start again."
+                ) from None
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
         if number < TRIES:
@@ -111,9 +122,12 @@ def open_for_migration(raw_url: str) -> Iterator[Connection]:
         engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
     else:
         make_folder(file)
-        engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
+        engine = create_engine(
+            url.set(drivername="sqlite+pysqlite"), poolclass=NullPool,
+            connect_args={"timeout": SQLITE_WAIT},
+        )  # fmt: skip
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        event.listen(engine, "begin", _begin_sqlite)
     try:
         with engine.connect() as connection:
             yield connection
@@ -132,6 +146,11 @@ def open_for_migration(raw_url: str) -> Iterator[Connection]:
 def _prepare_sqlite(connection: object, _record: object) -> None:
     # Left alone, the driver commits before DDL: a migration that fails half-way would stay half done.
     connection.isolation_level = None  # type: ignore[attr-defined]  # the driver's own attribute
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Whoever reads first and then writes is refused at once when somebody else has written meanwhile."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get(MIGRATES) else "BEGIN")
 
 
 @contextmanager

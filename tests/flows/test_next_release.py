@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -183,6 +184,30 @@ def test_case_088_traffic_goes_on_while_the_next_release_migrates(
             upgrade(url)
 
 
+def test_case_088_traffic_goes_on_while_the_next_release_migrates_sqlite(
+    program: Program, sqlite_url: str, next_release: Path
+) -> None:
+    """One writer at a time: what arrives meanwhile waits for the migration, and is taken."""
+    with sandbox_beside(people=10, conversations=20) as box:
+        env = box.pulled(sqlite_url, CRISP_SIGNING_SECRET=OLD)
+        server = program.start("serve", "--port", "0", env=env)
+        address = server.wait_for_line(r"crispsync serves (http://\S+)")[1]
+        with traffic_on(box, address, sqlite_url) as traffic:
+            until(lambda: len(traffic.taken) > 20)
+            with migrating(next_release, sqlite_url) as migration:
+                _, told = migration.communicate(timeout=60)
+                assert migration.returncode == 0, told
+            assert "mood" in columns_of(sqlite_url, "conversations")
+            after = len(traffic.taken), traffic.pages
+            until(lambda: len(traffic.taken) > after[0] + 20)
+            until(lambda: traffic.pages > after[1] + 5)
+        assert traffic.statuses == {200}
+        assert traffic.slowest < SLOWEST
+        until(lambda: {states_of(sqlite_url)[one] for one in traffic.taken} == {"done"})
+        assert httpx.get(f"{address}/readyz").status_code == 200
+        assert "Traceback" not in server.output
+
+
 def test_case_088_a_table_that_is_never_free_ends_in_a_sentence(
     program: Program,
     migrated_postgres_url: str,
@@ -203,3 +228,23 @@ def test_case_088_a_table_that_is_never_free_ends_in_a_sentence(
         assert "Traceback" not in stderr
     assert "mood" not in columns_of(url, "conversations")
     assert upgrade(url) is False
+
+
+def test_case_088_a_file_that_is_never_free_ends_in_a_sentence(
+    program: Program, sqlite_url: str, next_release: Path
+) -> None:
+    source = next_release / "app/db/migrate.py"
+    source.write_text(
+        re.sub(r"^SQLITE_WAIT = .*", "SQLITE_WAIT = 0.1", source.read_text(), flags=re.MULTILINE)
+    )
+    file = sqlite_url.partition("///")[2]
+    with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with migrating(next_release, sqlite_url) as migration:
+            _, stderr = migration.communicate(timeout=60)
+        assert migration.returncode == 2
+        assert "nothing was changed" in stderr
+        assert "Traceback" not in stderr
+        writer.execute("ROLLBACK")
+    assert "mood" not in columns_of(sqlite_url, "conversations")
+    assert upgrade(sqlite_url) is False
