@@ -8,9 +8,10 @@ more finds their companies.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select
@@ -88,7 +89,8 @@ async def read_groups(
     connection: AsyncConnection, website_id: str, by: By, period: Period, hours: BusinessHours
 ) -> list[GroupFigures]:
     """Those with most conversations first, weeks in their order. Raises Refused."""
-    return summed_by(by, await _members(connection, website_id, by, period, hours))
+    opened, owners = await _opened_and_owners(connection, website_id, by, period, hours)
+    return summed_by(by, opened, owners, hours)
 
 
 async def read_behind(
@@ -96,15 +98,19 @@ async def read_behind(
     hours: BusinessHours,
 ) -> list[Member]:  # fmt: skip
     """The conversations that one group's figures were made of, newest first. Raises as `read_groups`."""
-    members = await _members(connection, website_id, by, period, hours)
-    return newest_first(one for one in members if one.key[0] == key)
+    opened, owners = await _opened_and_owners(connection, website_id, by, period, hours)
+    return newest_first(one for one in members_by(by, opened, owners, hours) if one.key[0] == key)
 
 
-def summed_by(by: By, members: Iterable[Member]) -> list[GroupFigures]:
-    """Those with most conversations first, weeks in their order."""
+def summed_by(
+    by: By, opened: Iterable[Opened], owners: Owners, hours: BusinessHours
+) -> list[GroupFigures]:
+    """Those with most conversations first, weeks in their order. One without a group is in none."""
     groups: dict[Key, list[Counted]] = defaultdict(list)
-    for member in members:
-        groups[member.key].append(member.counted)
+    keys_of = _keys_by(by, owners, hours)
+    for one in opened:
+        for key in keys_of(one):
+            groups[key].append(one.counted)
     found = [summed_up(key, name, counted) for (key, name), counted in groups.items()]
     if by == "week":
         return sorted(found, key=lambda one: one.key)
@@ -115,37 +121,36 @@ def newest_first(members: Iterable[Member]) -> list[Member]:
     return sorted(members, key=lambda one: (one.opened_at, one.id), reverse=True)
 
 
-async def _members(
+async def _opened_and_owners(
     connection: AsyncConnection, website_id: str, by: By, period: Period, hours: BusinessHours
-) -> list[Member]:
+) -> tuple[list[Opened], Owners]:
     opened = await read_opened(connection, website_id, period, hours)
-    owners = await read_owners(connection, website_id, period) if by == "company" else {}
-    return members_by(by, opened, owners, hours)
+    return opened, await read_owners(connection, website_id, period) if by == "company" else {}
 
 
 def members_by(
     by: By, opened: Iterable[Opened], owners: Owners, hours: BusinessHours
 ) -> list[Member]:
     """Each conversation once for each of its groups; one without a group is in none."""
+    keys_of = _keys_by(by, owners, hours)
     return [
-        Member(one.id, one.opened_at, key, one.counted)
-        for one in opened
-        for key in _keys(by, one, owners, hours)
+        Member(one.id, one.opened_at, key, one.counted) for one in opened for key in keys_of(one)
     ]
 
 
-def _keys(by: By, one: Opened, owners: Owners, hours: BusinessHours) -> Sequence[Key]:
+def _keys_by(by: By, owners: Owners, hours: BusinessHours) -> Callable[[Opened], Sequence[Key]]:
+    """The groups of a conversation."""
     if by == "week":
-        return (week_of(one.opened_at, hours),)
+        return lambda one: (week_of(one.opened_at.astimezone(hours.zone).date()),)
     if by == "operator":
-        return ((one.operator, one.operator),) if one.operator else ()
+        return lambda one: ((one.operator, one.operator),) if one.operator else ()
     if by == "contact":
-        return (one.contact,) if one.contact else ()
-    return owners.get(one.id, ())
+        return lambda one: (one.contact,) if one.contact else ()
+    return lambda one: owners.get(one.id, ())
 
 
-def week_of(moment: datetime, hours: BusinessHours) -> Key:
-    day = moment.astimezone(hours.zone).date()
+@lru_cache(maxsize=1024)
+def week_of(day: date) -> Key:
     monday = (day - timedelta(days=day.weekday())).isoformat()
     return monday, monday
 

@@ -52,7 +52,7 @@ class Figures:
 
     def groups(self, by: By) -> list[GroupFigures]:
         """As the API has them; weeks newest first."""
-        found = summed_by(by, members_by(by, self.opened, self.owners, self.hours))
+        found = summed_by(by, self.opened, self.owners, self.hours)
         return found[::-1] if by == "week" else found
 
     @property
@@ -137,9 +137,9 @@ class WeekCharts:
     unit: str
 
 
-def week_charts(page: Visit, figures: Figures) -> WeekCharts:
+def week_charts(page: Visit, asked: AskedFigures, weeks: Sequence[GroupFigures]) -> WeekCharts:
     """The last weeks of the period, also those in which nothing was opened."""
-    asked, by_key = figures.asked, {one.key: one for one in figures.groups("week")}
+    by_key = {one.key: one for one in weeks}
     mondays = _mondays(asked.since, asked.until)[-MOST_BARS:]
     spans = [by_key[m].first_response for m in mondays if m in by_key]
     slow = max((one.business_seconds for one in spans if one), default=0) > _FEW

@@ -75,7 +75,9 @@ async def insights(request: Request) -> Response:
         asked=asked,
         figures=figures,
         totals=figures.totals,
-        charts=week_charts(page, figures) if "week" in groups and not figures.trouble else None,
+        charts=week_charts(page, asked, groups["week"])
+        if "week" in groups and not figures.trouble
+        else None,
         parts={
             by: part_of(rows, asked.page) if asked.by else Part(rows[: _few(by)], 1, len(rows))
             for by, rows in groups.items()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.insights.keep import read_changed
 from app.insights.risk import accounts_at_risk
@@ -41,22 +43,36 @@ class Step:
 @router.get("/")
 async def overview(request: Request) -> Response:
     quota = await quota_now(request)
-    async with visit(request) as page, database_of(request).read() as beside:
-        website_id, moments = page.website_id, page.frame.moments
-        changed = await read_changed(page.connection, website_id)
+    db = database_of(request)
+    async with AsyncExitStack() as open_until_read:
+        async with db.taking_two:
+            page = await open_until_read.enter_async_context(visit(request))
+            beside = await open_until_read.enter_async_context(db.read())
+        changed = await read_changed(page.connection, page.website_id)
         # What takes longest is asked for on a connection of its own, while the rest is.
-        at_risk = asyncio.create_task(
-            accounts_at_risk(beside, website_id, moments.now, changed, most=AT_RISK)
-        )
+        companies = asyncio.create_task(read_companies(beside, page, changed))
         content = asyncio.create_task(read_content(page, changed))
-        await asyncio.gather(at_risk, content, return_exceptions=True)
-    live = [run for run in (view_run(run, moments) for run in page.frame.runs) if run.live]
-    context = {**content.result(), "at_risk": at_risk.result(), "live": live, "quota": quota}
+        await asyncio.gather(companies, content, return_exceptions=True)
+    live = [run for run in (view_run(r, page.frame.moments) for r in page.frame.runs) if run.live]
+    context = {**content.result(), **companies.result(), "live": live, "quota": quota}
     return page.show("overview.html", **context)
 
 
+async def read_companies(
+    connection: AsyncConnection, page: Visit, changed: Collection[str] | None
+) -> dict[str, Any]:
+    """The accounts at risk, and the busiest companies."""
+    website_id, now = page.website_id, page.frame.moments.now
+    return {
+        "at_risk": await accounts_at_risk(connection, website_id, now, changed, most=AT_RISK),
+        "busiest": await queries.busiest(
+            connection, website_id, now - timedelta(days=DAYS), BUSIEST
+        ),
+    }
+
+
 async def read_content(page: Visit, changed: Collection[str] | None) -> dict[str, Any]:
-    """What the page shows besides the frame's own and the accounts at risk."""
+    """What the page shows besides the frame's own and what it tells of companies."""
     connection, website_id, moments = page.connection, page.website_id, page.frame.moments
     totals = await queries.totals(connection, website_id)
     waiting, newest = await queries.waiting_and_newest(connection, website_id, ROWS, changed)
@@ -64,8 +80,6 @@ async def read_content(page: Visit, changed: Collection[str] | None) -> dict[str
     owners = await queries_conversations.companies_of(connection, website_id, shown)
     days = moments.days(DAYS)
     opened = await queries_figures.opened_in(connection, website_id, moments, days)
-    since = moments.now - timedelta(days=DAYS)
-    busiest = await queries.busiest(connection, website_id, since, BUSIEST)
     finished = await queries.last_runs(connection, website_id)
     last = {part: view_run(run, moments) for part, run in finished.items()}
     return {
@@ -74,7 +88,6 @@ async def read_content(page: Visit, changed: Collection[str] | None) -> dict[str
         "waiting_count": waiting[0].waiting_count if waiting else 0,
         "newest": newest,
         "owners": owners,
-        "busiest": busiest,
         "chart": opened_chart(days, opened, page.frame.url),
         "last": last,
         "steps": first_steps(page.frame, totals, "sync" in last),

@@ -15,13 +15,14 @@ from app.companies.tables import companies
 from app.conversations.tables import conversation_companies, conversations, messages
 from app.db.json_texts import has_text
 from app.db.keyset import Cursor, KeyPage, Order, fetch_page
-from app.db.words import words_of
+from app.db.words import HelpingWords, has_words, words_of
 from app.pages.facets import NOBODY, Facets, count_facets
 from app.pages.listing import Asked, Sort, ends_with, read_day
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.times import Moments
 from app.published.conversation_rows import rows_of
 from app.published.searching import matching_words, says
+from app.records import fold_for_search
 
 OPEN = frozenset({"unresolved", "pending"})
 SORTS: Mapping[str, Sort] = {
@@ -135,7 +136,8 @@ def _narrowed(query: AnySelect, website_id: str, asked: Asked, moments: Moments)
         query = query.where(c.id.in_(says(website_id, words, notes=True)))
     if "segment" in chosen:
         query = query.where(has_text(c.metadata, chosen["segment"], "segments"))
-        query = matching_words(query, conversations, chosen["segment"])
+        if words := words_of(fold_for_search(chosen["segment"])):
+            query = query.where(has_words("conversations", words, HelpingWords))
     for name, column in (("reason", c.unmatched_reason), ("contact", c.contact_id)):
         if name in chosen:
             query = query.where(column == chosen[name])
