@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
@@ -124,7 +124,7 @@ def newest_first(members: Iterable[Member]) -> list[Member]:
 async def _opened_and_owners(
     connection: AsyncConnection, website_id: str, by: By, period: Period, hours: BusinessHours
 ) -> tuple[list[Opened], Owners]:
-    opened = await read_opened(connection, website_id, period, hours)
+    opened = await read_opened(connection, website_id, period, hours, with_contacts=by == "contact")
     return opened, await read_owners(connection, website_id, period) if by == "company" else {}
 
 
@@ -161,13 +161,17 @@ async def read_opened(
     period: Period,
     hours: BusinessHours,
     *narrowed: ColumnElement[bool],
+    with_contacts: bool = True,
 ) -> list[Opened]:
-    """`narrowed` are further conditions on `conversations`. Raises Refused when there are too many."""
+    """`narrowed` are further conditions on `conversations`. Raises Refused when there are too many.
+
+    Whose they are is not read unless it is wanted: it takes a look into another table for each.
+    """
     where = (*_within(website_id, period), *narrowed)
     as_of = period.as_of
     # Before the facts: whatever is kept meanwhile makes them newer, never older.
     changed = await read_changed(connection, website_id, hours) if as_of is None else None
-    rows = await _rows(connection, where)
+    rows = await _rows(connection, where, with_contacts=with_contacts)
     unkept = [row.id for row in rows if not _is_kept(row, changed)]
     if len(unkept) > MOST_READ:
         raise Refused(_TOO_MANY.format(MOST_READ))
@@ -225,7 +229,8 @@ def _within(website_id: str, period: Period) -> tuple[ColumnElement[bool], ...]:
 def _opened(row: StoredRow, facts: ThreadFacts, as_of: datetime | None) -> Opened:
     figures = figures_of(facts, row.status if as_of is None else None)
     # A contact that is gone, or that has no name yet, is named by its address.
-    contact = (row.contact_id, row.name or row.email or "") if row.known_contact else None
+    named = row.contact_name or row.contact_email or ""
+    contact = (row.contact_id, named) if row.contact_id is not None else None
     return Opened(
         id=row.id,
         opened_at=row.crisp_created_at,
@@ -236,10 +241,12 @@ def _opened(row: StoredRow, facts: ThreadFacts, as_of: datetime | None) -> Opene
 
 
 async def _rows(
-    connection: AsyncConnection, where: Sequence[ColumnElement[bool]]
+    connection: AsyncConnection, where: Sequence[ColumnElement[bool]], *, with_contacts: bool
 ) -> Sequence[StoredRow]:
     c, f = conversations.c, thread_facts.c
+    of_contacts = (contacts.c.id, contacts.c.name, contacts.c.email)
     theirs = and_(contacts.c.website_id == c.website_id, contacts.c.id == c.contact_id)
+    talks = conversations.outerjoin(contacts, theirs) if with_contacts else conversations
     assigned = and_(
         operators.c.website_id == c.website_id, operators.c.user_id == c.assigned_user_id
     )
@@ -251,18 +258,17 @@ async def _rows(
             c.id,
             c.status,
             c.rating,
-            c.contact_id,
             c.crisp_created_at,
             func.coalesce(operators.c.name, c.assigned_to).label("assigned_to"),
-            contacts.c.id.label("known_contact"),
-            contacts.c.name,
-            contacts.c.email,
+            *(
+                (column if with_contacts else null()).label(f"contact_{column.name}")
+                for column in of_contacts
+            ),
             responders.c.name.label("responder_now"),
             *_FACTS,
         )
         .select_from(
-            conversations.outerjoin(contacts, theirs)
-            .outerjoin(operators, assigned)
+            talks.outerjoin(operators, assigned)
             .outerjoin(thread_facts, kept)
             .outerjoin(responders, answered)
         )

@@ -88,7 +88,10 @@ async def read_figures(
         asked = await _not_too_long(page, asked, *narrowed)
     period = asked.period(moments)
     try:
-        opened = await read_opened(page.connection, page.website_id, period, hours, *narrowed)
+        opened = await read_opened(
+            page.connection, page.website_id, period, hours, *narrowed,
+            with_contacts=asked.by == "contact",
+        )  # fmt: skip
     except Refused as error:
         return Figures(asked, hours, [], {}, error.message)
     owners: Owners = {}
