@@ -74,12 +74,14 @@ async def read_companies(
 async def read_content(page: Visit, changed: Collection[str] | None) -> dict[str, Any]:
     """What the page shows besides the frame's own and what it tells of companies."""
     connection, website_id, moments = page.connection, page.website_id, page.frame.moments
+    days = moments.days(DAYS)
+    opened = await queries_figures.opened_in(connection, website_id, moments, days)
+    # It is drawn while the database counts.
+    drawn = asyncio.create_task(asyncio.to_thread(opened_chart, days, opened, page.frame.url))
     totals = await queries.totals(connection, website_id)
     waiting, newest = await queries.waiting_and_newest(connection, website_id, ROWS, changed)
     shown = {row.id for row in (*waiting, *newest)}
     owners = await queries_conversations.companies_of(connection, website_id, shown)
-    days = moments.days(DAYS)
-    opened = await queries_figures.opened_in(connection, website_id, moments, days)
     finished = await queries.last_runs(connection, website_id)
     last = {part: view_run(run, moments) for part, run in finished.items()}
     return {
@@ -88,7 +90,7 @@ async def read_content(page: Visit, changed: Collection[str] | None) -> dict[str
         "waiting_count": waiting[0].waiting_count if waiting else 0,
         "newest": newest,
         "owners": owners,
-        "chart": opened_chart(days, opened, page.frame.url),
+        "chart": await drawn,
         "last": last,
         "steps": first_steps(page.frame, totals, "sync" in last),
     }
