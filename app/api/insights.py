@@ -13,9 +13,9 @@ from app.api.caller import Asked, Caller, Db, chosen
 from app.api.given import Instant
 from app.api.problems import errors
 from app.errors import Refused
-from app.insights.groups import GroupFigures
+from app.insights.groups import By, GroupFigures, Member
 from app.insights.keep import read_changed
-from app.insights.read import By, Member, Period, hours_of, read_behind, read_groups
+from app.insights.read import Period, hours_of, read_behind, read_groups
 from app.insights.risk import SILENT_DAYS, WAITING_HOURS, AccountAtRisk, Limits, accounts_at_risk
 from app.insights.thread import Span
 from app.published.shapes import Id, Moment, Shape

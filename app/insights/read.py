@@ -8,11 +8,9 @@ more finds their companies.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,15 +21,24 @@ from app.conversations.tables import conversation_companies, conversations, oper
 from app.db.base import StoredRow
 from app.db.one_of import is_one_of
 from app.errors import Refused
-from app.insights.groups import Counted, GroupFigures, summed_up
+from app.insights.groups import (
+    By,
+    Counted,
+    GroupFigures,
+    Key,
+    Member,
+    Opened,
+    Owners,
+    members_by,
+    newest_first,
+    summed_by,
+)
 from app.insights.keep import read_changed, read_facts
 from app.insights.tables import thread_facts
 from app.insights.thread import ThreadFacts, facts_of, figures_of
 from app.insights.threads import read_said
 from app.websites.business_hours import BusinessHours, read_hours
 from app.websites.rules import require_website
-
-By = Literal["contact", "company", "operator", "week"]
 
 MOST, MOST_READ = 100_000, 20_000
 """Conversations of one question, and of those the ones whose threads are read for it: beyond, a shorter
@@ -52,31 +59,6 @@ class Period:
     since: datetime
     until: datetime
     as_of: datetime | None = None
-
-
-Key = tuple[str, str]
-"""A group's key and its name."""
-Owners = Mapping[str, Sequence[Key]]
-"""The companies of each conversation, by its id."""
-
-
-class Opened(NamedTuple):
-    """A conversation of the period; `operator` is who first answered, else whom it is assigned to."""
-
-    id: str
-    opened_at: datetime
-    contact: Key | None
-    operator: str | None
-    counted: Counted
-
-
-class Member(NamedTuple):
-    """A conversation in one of its groups."""
-
-    id: str
-    opened_at: datetime
-    key: Key
-    counted: Counted
 
 
 async def hours_of(connection: AsyncConnection, website_id: str, hours_text: str) -> BusinessHours:
@@ -102,57 +84,11 @@ async def read_behind(
     return newest_first(one for one in members_by(by, opened, owners, hours) if one.key[0] == key)
 
 
-def summed_by(
-    by: By, opened: Iterable[Opened], owners: Owners, hours: BusinessHours
-) -> list[GroupFigures]:
-    """Those with most conversations first, weeks in their order. One without a group is in none."""
-    groups: dict[Key, list[Counted]] = defaultdict(list)
-    keys_of = _keys_by(by, owners, hours)
-    for one in opened:
-        for key in keys_of(one):
-            groups[key].append(one.counted)
-    found = [summed_up(key, name, counted) for (key, name), counted in groups.items()]
-    if by == "week":
-        return sorted(found, key=lambda one: one.key)
-    return sorted(found, key=lambda one: (-one.conversations, one.name, one.key))
-
-
-def newest_first(members: Iterable[Member]) -> list[Member]:
-    return sorted(members, key=lambda one: (one.opened_at, one.id), reverse=True)
-
-
 async def _opened_and_owners(
     connection: AsyncConnection, website_id: str, by: By, period: Period, hours: BusinessHours
 ) -> tuple[list[Opened], Owners]:
     opened = await read_opened(connection, website_id, period, hours, with_contacts=by == "contact")
     return opened, await read_owners(connection, website_id, period) if by == "company" else {}
-
-
-def members_by(
-    by: By, opened: Iterable[Opened], owners: Owners, hours: BusinessHours
-) -> list[Member]:
-    """Each conversation once for each of its groups; one without a group is in none."""
-    keys_of = _keys_by(by, owners, hours)
-    return [
-        Member(one.id, one.opened_at, key, one.counted) for one in opened for key in keys_of(one)
-    ]
-
-
-def _keys_by(by: By, owners: Owners, hours: BusinessHours) -> Callable[[Opened], Sequence[Key]]:
-    """The groups of a conversation."""
-    if by == "week":
-        return lambda one: (week_of(one.opened_at.astimezone(hours.zone).date()),)
-    if by == "operator":
-        return lambda one: ((one.operator, one.operator),) if one.operator else ()
-    if by == "contact":
-        return lambda one: (one.contact,) if one.contact else ()
-    return lambda one: owners.get(one.id, ())
-
-
-@lru_cache(maxsize=1024)
-def week_of(day: date) -> Key:
-    monday = (day - timedelta(days=day.weekday())).isoformat()
-    return monday, monday
 
 
 async def read_opened(

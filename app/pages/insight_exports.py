@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.insights.groups import GroupFigures
+from app.insights.groups import GroupFigures, Opened
 from app.insights.keep import read_changed
-from app.insights.read import Opened
 from app.insights.risk import AccountAtRisk, Limits, accounts_at_risk
 from app.insights.thread import Span
 from app.pages.access import viewer
@@ -40,7 +39,7 @@ async def groups_csv(request: Request) -> Response:
     """By week where the address names no group."""
     async with visit(request) as page:
         figures = await read_figures(page)
-    rows = figures.groups(figures.asked.by or "week")
+    rows = [group.summed_up for group in figures.groups(figures.asked.by or "week")]
     return _file("insights", figures.trouble, GROUPS, [_group(one) for one in rows])
 
 

@@ -9,18 +9,18 @@ from datetime import date, timedelta
 from sqlalchemy import ColumnElement
 
 from app.errors import Refused
-from app.insights.groups import GroupFigures, summed_up
-from app.insights.read import (
+from app.insights.groups import (
     By,
+    Group,
+    GroupFigures,
     Opened,
     Owners,
+    grouped_by,
     members_by,
     newest_first,
-    read_nth_newest,
-    read_opened,
-    read_owners,
-    summed_by,
+    summed_up,
 )
+from app.insights.read import read_nth_newest, read_opened, read_owners
 from app.pages.charts import Chart, Slot, draw, span_label
 from app.pages.frame import Visit
 from app.pages.insight_period import WEEKS, AskedFigures, fits, read_asked
@@ -50,9 +50,9 @@ class Figures:
     def totals(self) -> GroupFigures:
         return summed_up("", "", [one.counted for one in self.opened])
 
-    def groups(self, by: By) -> list[GroupFigures]:
+    def groups(self, by: By) -> list[Group]:
         """As the API has them; weeks newest first."""
-        found = summed_by(by, self.opened, self.owners, self.hours)
+        found = grouped_by(by, self.opened, self.owners, self.hours)
         return found[::-1] if by == "week" else found
 
     @property
@@ -140,9 +140,9 @@ class WeekCharts:
     unit: str
 
 
-def week_charts(page: Visit, asked: AskedFigures, weeks: Sequence[GroupFigures]) -> WeekCharts:
+def week_charts(page: Visit, asked: AskedFigures, weeks: Sequence[Group]) -> WeekCharts:
     """The last weeks of the period, also those in which nothing was opened."""
-    by_key = {one.key: one for one in weeks}
+    by_key = {one.key: one.summed_up for one in weeks}
     mondays = _mondays(asked.since, asked.until)[-MOST_BARS:]
     spans = [by_key[m].first_response for m in mondays if m in by_key]
     slow = max((one.business_seconds for one in spans if one), default=0) > _FEW

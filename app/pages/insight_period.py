@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import get_args
 
-from app.insights.groups import Counted
-from app.insights.read import By, Period
+from app.insights.groups import By, Counted
+from app.insights.read import Period
 from app.pages.listing import read_day
 from app.pages.text import clean, one_line
 from app.pages.times import Moments

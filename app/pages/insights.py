@@ -5,15 +5,15 @@ the conversations behind each figure; the accounts at risk (SPEC V8).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations
+from app.insights.groups import By
 from app.insights.keep import read_changed
-from app.insights.read import By
 from app.insights.risk import (
     BAD_RATING,
     RATED_WITHIN,
@@ -79,11 +79,17 @@ async def insights(request: Request) -> Response:
         if "week" in groups and not figures.trouble
         else None,
         parts={
-            by: part_of(rows, asked.page) if asked.by else Part(rows[: _few(by)], 1, len(rows))
+            by: _summed_up(
+                part_of(rows, asked.page) if asked.by else Part(rows[: _few(by)], 1, len(rows))
+            )
             for by, rows in groups.items()
         },
         bys=BYS,
     )
+
+
+def _summed_up(part: Part) -> Part:
+    return replace(part, rows=[group.summed_up for group in part.rows])
 
 
 def _few(by: By) -> int:

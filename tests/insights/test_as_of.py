@@ -15,9 +15,9 @@ from sqlalchemy import update
 from app.conversations.tables import conversations
 from app.conversations.threads import MessageRemoval
 from app.ingest import remove_messages
-from app.insights.groups import GroupFigures
+from app.insights.groups import By, GroupFigures
 from app.insights.keep import catch_up
-from app.insights.read import By, Period, hours_of, read_behind, read_groups
+from app.insights.read import Period, hours_of, read_behind, read_groups
 from app.insights.thread import Span
 from app.records import MessageRecord
 from app.websites.business_hours import DEFAULT

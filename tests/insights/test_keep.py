@@ -17,8 +17,9 @@ from app.db.changes import change_batches, change_counters
 from app.db.feed import drop_changes
 from app.errors import Refused
 from app.insights import keep, read
+from app.insights.groups import By
 from app.insights.keep import catch_up, read_changed
-from app.insights.read import By, Period, hours_of, read_groups, read_opened
+from app.insights.read import Period, hours_of, read_groups, read_opened
 from app.insights.risk import Limits, accounts_at_risk
 from app.insights.tables import thread_facts, thread_facts_places
 from app.pages.queries_overview import waiting_and_newest
