@@ -24,7 +24,7 @@ from app.imports.diff import (
 from app.imports.known import Known
 from app.imports.planned_rows import erased_row, error_row, planned_row, skipped
 from app.imports.rows import Row
-from app.imports.seen import Seen, addresses_in, company_keys, look_up
+from app.imports.seen import Seen, addresses_kept, company_keys, look_up
 from app.imports.work import Work
 from app.sources import is_by_hand
 
@@ -84,10 +84,7 @@ def _with_ids(changes: Changes, known: Known | None) -> Changes:
 
 
 def _names_erased(row: Row, seen: Seen) -> bool:
-    if not seen.erased:
-        return False
-    named = {row.email_norm, *(addresses_in(row) if row.problems else ())}
-    return not seen.erased.isdisjoint(named)
+    return bool(seen.erased) and not seen.erased.isdisjoint(addresses_kept(row))
 
 
 def _column_of_email(work: Work) -> str | None:

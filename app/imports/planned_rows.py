@@ -36,7 +36,7 @@ def error_row(work: Work, row: Row, problems: Sequence[Problem]) -> TableRow:
 
 def erased_row(work: Work, row: Row) -> TableRow:
     """Without the address and the cells: what is not kept anywhere is not kept here either (SPEC P6)."""
-    reason = "Whoever has this address was erased, and stays out."
+    reason = "It holds the address of somebody who was erased, and who stays out."
     return error_row(work, row, [Problem("erased", reason)]) | {"email_norm": None, "cells": None}
 
 

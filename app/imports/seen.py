@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -57,8 +58,8 @@ async def look_up(connection: AsyncConnection, work: Work, chunk: Sequence[Row])
         await find_companies(connection, work.website_id, refs) if refs else {},
     )
     # A row that is bad for another reason keeps its cells: they must not hold whoever was erased.
-    bad = {address for row in chunk if row.problems for address in addresses_in(row)}
-    seen.erased = await find_erased(connection, work.website_id, {*addresses, *bad})
+    named = {address for row in chunk for address in addresses_kept(row)}
+    seen.erased = await find_erased(connection, work.website_id, named)
     first = chunk[0].line
     seen.lines = await earlier_lines(connection, work, "email_norm", addresses, first)
     ids = sorted({known.row.id for found in seen.holders.values() for known in found})
@@ -93,6 +94,16 @@ def addresses_in(row: Row) -> set[str]:
     cells = " ".join(cell for cell in row.cells if "@" in cell)
     found = (normal_address(word) for word in _BETWEEN.split(cells) if "@" in word)
     return {address for address in found if address is not None}
+
+
+def addresses_kept(row: Row) -> set[str]:
+    """The addresses that are kept of a row: its cells, when it is bad; else its own, and values that are one."""
+    if row.problems:
+        return {row.email_norm, *addresses_in(row)}
+    told: list[Any] = [*row.told.values(), row.segments, row.description]
+    texts = [one for value in told for one in (value if isinstance(value, list) else (value,))]
+    found = (normal_address(text) for text in texts if isinstance(text, str) and "@" in text)
+    return {row.email_norm, *(address for address in found if address is not None)}
 
 
 def company_keys(row: Row, seen: Seen) -> list[str]:

@@ -89,6 +89,26 @@ async def test_each_row_with_an_erased_address_stays_out_and_nothing_of_it_is_ke
             assert MARK not in where.lower()
 
 
+async def test_an_erased_address_does_not_come_in_as_a_value_of_somebody_else(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with importing(database_url, tmp_path) as site:
+        await site.take(person(ANN, email=f"{MARK}@acme.example"))
+        await erased(site)
+        planned = await site.plan(
+            "email,name,segments,data.referrer,data.note,ignored\n"
+            f"a@x.example,A,,{MARK.upper()}@acme.example,,\n"
+            f"b@x.example,B,vip|{MARK}@acme.example,,,\n"
+            f"c@x.example,{MARK}@acme.example,,,,\n"
+            f"d@x.example,D,,,d@x.example,{MARK}@acme.example\n"
+        )
+        lines = await site.lines(planned.id)
+        assert [row.outcome for row in lines.values()] == ["error", "error", "error", "create"]
+        assert {row.problems[0]["code"] for row in list(lines.values())[:3]} == {"erased"}
+        await site.commit(planned)
+        assert MARK not in str(contents(database_url)).lower()
+
+
 async def test_who_is_erased_between_plan_and_commit_does_not_come_in(
     database_url: str, tmp_path: Path
 ) -> None:
