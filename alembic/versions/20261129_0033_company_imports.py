@@ -24,6 +24,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     # What a company's row wrote could no longer be taken back: it would be taken for a contact's.
     for table in ("import_mappings", "imports"):
-        op.execute(f"DELETE FROM {table} WHERE kind = 'companies'")  # noqa: S608
+        op.execute(f"DELETE FROM {table} WHERE kind = 'companies'")  # noqa: S608  # names of ours
         op.drop_column(table, "kind")
     op.drop_column("import_rows", "company_id")

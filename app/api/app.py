@@ -139,7 +139,7 @@ def mount_api(whole: FastAPI, actor_of_token: ActorOfToken, per_minute: int) -> 
         most_mb=lambda: whole.state.uploads.most_mb,
     )
     made = api.openapi
-    api.openapi = lambda: _completed(made())  # type: ignore[method-assign]
+    api.openapi = lambda: _completed(made())  # type: ignore[method-assign]  # FastAPI's own way
     mount = Mount(PREFIX, api)
     # A line end in an address would otherwise be somebody else's 404, which is no problem details.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)

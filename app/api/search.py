@@ -73,7 +73,7 @@ async def search(
     ],
     website: Asked = None,
     kinds: Annotated[list[Kind], Query(description="Left out: all.")] = [],  # noqa: B006  # FastAPI copies it
-    include: Include = [],  # noqa: B006
+    include: Include = [],  # noqa: B006  # as above
     limit: Annotated[int, Query(ge=1, le=50, description="Rows of each kind.")] = ROWS,
 ) -> Response:
     """The best of each kind: contacts and conversations newest first, companies by name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.store import Alias
@@ -15,8 +14,10 @@ from app.db.base import StoredRow
 from app.db.lookup import find_rows
 from app.db.session import Database
 from app.imports.columns import COMPANY_FIELDS, COMPANY_RESERVED, CUSTOM
-from app.imports.export import CHUNK, csv_line, custom_keys
+from app.imports.export import csv_line, custom_keys, next_rows
 from app.records import LONGEST_NORMAL_NAME, normal_company_name
+
+_READ = ("name", "domain", "attributes")
 
 
 async def company_lines(db: Database, website_id: str) -> AsyncIterator[str]:
@@ -40,27 +41,13 @@ async def _companies(
     after = ""
     while True:
         async with db.read() as connection:
-            rows = await _next(connection, website_id, after)
+            rows = await next_rows(connection, companies, website_id, after, _READ)
             if not rows:
                 return
             aliases = await _aliases(connection, website_id, [row.id for row in rows])
         after = rows[-1].id
         for row in rows:
             yield row, aliases.get(row.id, [])
-
-
-async def _next(connection: AsyncConnection, website_id: str, after: str) -> Sequence[StoredRow]:
-    rows = await connection.execute(
-        select(companies.c.id, companies.c.name, companies.c.domain, companies.c.attributes)
-        .where(
-            companies.c.website_id == website_id,
-            companies.c.deleted_at.is_(None),
-            companies.c.id > after,
-        )
-        .order_by(companies.c.id)
-        .limit(CHUNK)
-    )
-    return rows.all()
 
 
 async def _aliases(

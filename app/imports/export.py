@@ -32,6 +32,9 @@ FIELDS = (
     "created", "last_active",
 )  # fmt: skip
 """Names that app/imports/suggest.py knows."""
+_READ = (
+    "email", "name", "phone", "avatar", "attributes", "segments", "signed_up_at", "last_active_at",
+)  # fmt: skip
 
 
 async def contact_lines(db: Database, website_id: str) -> AsyncIterator[str]:
@@ -43,7 +46,7 @@ async def contact_lines(db: Database, website_id: str) -> AsyncIterator[str]:
     after = ""
     while True:
         async with db.read() as connection:
-            rows = await _next(connection, website_id, after)
+            rows = await next_rows(connection, contacts, website_id, after, _READ)
             if not rows:
                 return
             ids = [row.id for row in rows]
@@ -72,14 +75,7 @@ async def custom_keys(
     after = ""
     while True:
         async with db.read() as connection:
-            rows = await connection.execute(
-                select(table.c.id, table.c.attributes)
-                .where(table.c.website_id == website_id, table.c.id > after)
-                .where(table.c.deleted_at.is_(None))
-                .order_by(table.c.id)
-                .limit(CHUNK)
-            )
-            chunk = rows.all()
+            chunk = await next_rows(connection, table, website_id, after, ("attributes",))
         if not chunk:
             return sorted(key for key in found.difference(reserved) if _is_good(key))
         after = chunk[-1].id
@@ -93,21 +89,17 @@ def _is_good(key: str) -> bool:
         return False
 
 
-async def _next(connection: AsyncConnection, website_id: str, after: str) -> Sequence[StoredRow]:
+async def next_rows(
+    connection: AsyncConnection, table: Table, website_id: str, after: str, names: Sequence[str]
+) -> Sequence[StoredRow]:
+    """The next CHUNK live rows behind the id `after`, in the order of their ids: id and columns `names`."""
+    c = table.c
     rows = await connection.execute(
-        select(
-            contacts.c.id, contacts.c.email, contacts.c.name, contacts.c.phone, contacts.c.avatar,
-            contacts.c.attributes, contacts.c.segments, contacts.c.signed_up_at,
-            contacts.c.last_active_at,
-        )
-        .where(
-            contacts.c.website_id == website_id,
-            contacts.c.deleted_at.is_(None),
-            contacts.c.id > after,
-        )
-        .order_by(contacts.c.id)
+        select(c.id, *(c[name] for name in names))
+        .where(c.website_id == website_id, c.deleted_at.is_(None), c.id > after)
+        .order_by(c.id)
         .limit(CHUNK)
-    )  # fmt: skip
+    )
     return rows.all()
 
 

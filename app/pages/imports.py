@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from fastapi.sse import format_sse_event
 from app import clock
 from app.contacts.attributes import known_attributes
 from app.db.keyset import read_cursor
+from app.db.session import Database
 from app.errors import NotFound, Refused
 from app.imports.columns import TYPES, ColumnMap, fields_of
 from app.imports.company_export import company_lines
@@ -73,21 +74,22 @@ async def sample(kind: str = "contacts") -> Response:
 @router.get("/imports/contacts.csv")
 async def export_contacts(request: Request) -> Response:
     """All contacts, as a file that can be imported again."""
-    async with visit(request) as page:
-        website_id = page.website_id
-    lines = contact_lines(database_of(request), website_id)
-    headers = _as_file("contacts.csv")
-    return StreamingResponse(with_mark(lines), media_type=_CSV, headers=headers)
+    return await _all_of(request, contact_lines, "contacts.csv")
 
 
 @router.get("/imports/companies.csv")
 async def export_companies(request: Request) -> Response:
     """All companies, as a file that can be imported again."""
+    return await _all_of(request, company_lines, "companies.csv")
+
+
+async def _all_of(
+    request: Request, lines_of: Callable[[Database, str], AsyncIterator[str]], name: str
+) -> Response:
     async with visit(request) as page:
         website_id = page.website_id
-    lines = company_lines(database_of(request), website_id)
-    headers = _as_file("companies.csv")
-    return StreamingResponse(with_mark(lines), media_type=_CSV, headers=headers)
+    lines = lines_of(database_of(request), website_id)
+    return StreamingResponse(with_mark(lines), media_type=_CSV, headers=_as_file(name))
 
 
 @router.get("/imports/{import_id}")
