@@ -169,5 +169,5 @@ def check_columns(columns: Sequence[ColumnMap], kind: str = "contacts") -> None:
     elif "email" not in taken:
         raise Refused(
             "No column is mapped to E-mail: every contact needs an address. "
-            "If each row is a company, upload the file as one of companies."
+            "If each row is a company, choose companies as what its rows are."
         )

@@ -402,7 +402,7 @@ async def test_attributes_keep_the_type_that_is_stored(site: Importing) -> None:
 async def test_a_file_is_of_one_kind(site: Importing) -> None:
     with pytest.raises(Refused, match="contacts or companies"):
         await site.begin(FILE, kind="people")
-    with pytest.raises(Refused, match="upload the file as one of companies"):
+    with pytest.raises(Refused, match="choose companies as what its rows are"):
         await site.plan(FILE)
     with pytest.raises(Refused, match="Company name or Company URL"):
         await site.plan("email\na@x.example\n", kind="companies")
