@@ -21,7 +21,8 @@ from app.companies.members import Membership, keep_memberships
 from app.companies.store import Naming, resolve_companies
 from app.contacts.edited import delete_contacts, forget_addresses, write_contact_edits
 from app.contacts.removals import bury_contacts
-from app.contacts.store import Belonging, ContactChanges, write_contacts
+from app.contacts.store import Belonging, write_contacts
+from app.conversations.progress import write_progress
 from app.conversations.removals import bury_conversations
 from app.conversations.store import write_conversations
 from app.conversations.threads import (
@@ -62,6 +63,8 @@ class Outcome:
     kept_out: int = 0
     """Records about people who were erased (SPEC P6)."""
     rejected: list[Rejected] = field(default_factory=list)
+    unsettled: set[str] = field(default_factory=set)
+    """Ids of conversations whose threads are to be read again, but not at once."""
 
 
 async def ingest(
@@ -214,34 +217,30 @@ async def _write(
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
     since = rules.keeps_texts_since
-    changed = await write_conversations(connection, rules.id, batch.conversations, since)
+    fresh, changed = await write_conversations(connection, rules.id, batch.conversations, since)
     kept = _wanted_messages(rules, batch.messages)
-    answered = await write_messages(connection, rules.id, kept, since)
-    answered |= await write_edits(connection, rules.id, batch.edits)
-    touched = await _touched(connection, rules.id, changes)
-    await relink(connection, rules.id, changed | touched)
-    await relink_companies(connection, rules.id, answered - changed - touched)
+    told = await write_messages(connection, rules.id, kept, since, batch.threads)
+    answered = told.touched | await write_edits(connection, rules.id, batch.edits)
+    touched = await touched_conversations(
+        connection,
+        rules.id,
+        contact_ids=changes.contact_ids,
+        people_ids=changes.people_ids,
+        addresses=changes.addresses,
+    )
+    await relink(connection, rules.id, fresh | changed | touched, fresh=fresh)
+    await relink_companies(connection, rules.id, answered - fresh - changed - touched)
     if batch.contacts or batch.conversations:
         await ensure_statistics(connection, *_PLANNED_BY)
-    return Outcome(len(changes.contact_ids), len(changed), len(kept), kept_out)
+    written = Outcome(len(changes.contact_ids), len(fresh | changed), len(kept), kept_out)
+    written.unsettled = told.unsettled
+    return written
 
 
 def _wanted_messages(
     rules: WebsiteRules, messages: Sequence[MessageRecord]
 ) -> Sequence[MessageRecord]:
     return messages if rules.import_notes else [m for m in messages if m.type != "note"]
-
-
-async def _touched(
-    connection: AsyncConnection, website_id: str, changes: ContactChanges
-) -> set[str]:
-    return await touched_conversations(
-        connection,
-        website_id,
-        contact_ids=changes.contact_ids,
-        people_ids=changes.people_ids,
-        addresses=changes.addresses,
-    )
 
 
 async def _keep_companies(
@@ -277,6 +276,7 @@ async def _write_one_by_one(
             outcome.conversations += written.conversations
             outcome.messages += written.messages
             outcome.kept_out += written.kept_out
+    outcome.unsettled = await write_progress(connection, rules.id, batch.threads)
     return outcome
 
 

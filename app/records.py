@@ -5,16 +5,13 @@ A field that a source left out is absent from `fields`; a field it emptied is th
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-import idna
+from app.normal import normal_company_name
 
 Fields = dict[str, Any]
 
@@ -24,9 +21,6 @@ MESSAGE_SETTLE_MS = 90_000
 """Shorter than the two minutes after which a run asks for the messages of a change (case 46)."""
 
 _NAMESPACE = uuid.UUID("6b0c1f0e-6f0b-5c3c-9d0b-3f6d7f4f2f10")
-_MAX_ADDRESS = 320  # RFC 5321: 64 for the local part, 255 for the domain, one @
-LONGEST_NORMAL_NAME = 200
-_SCHEME_OR_WWW = re.compile(r"^(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?", re.IGNORECASE)
 
 
 class Version(NamedTuple):
@@ -224,6 +218,27 @@ class Rejected:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ThreadProgress:
+    """How far a thread was read, and the state of the conversation that it was read for.
+
+    `back_to_ms` is where to go on reading backwards; None when its start was reached. `read_to_ms`
+    is the time of the newest message that was read: everything before it is known, once the start
+    was reached, which is not true of what hooks told. `asked_ms` is when the reading began;
+    an `unsettled` thread is read again, since Crisp may not have shown its latest state. `shown` is
+    how many messages the whole thread has, when none of them was stored before it was read.
+    """
+
+    session_id: str
+    version_ms: int
+    fingerprint: int | None
+    back_to_ms: int | None
+    read_to_ms: int | None = None
+    asked_ms: int | None = None
+    unsettled: bool = False
+    shown: int | None = None
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything one page brought, of one website."""
@@ -233,67 +248,10 @@ class Batch:
     conversations: list[ConversationRecord] = field(default_factory=list)
     messages: list[MessageRecord] = field(default_factory=list)
     edits: list[EditRecord] = field(default_factory=list)
+    threads: list[ThreadProgress] = field(default_factory=list)
 
 
 @lru_cache(maxsize=4096)
 def conversation_id(website_id: str, session_id: str) -> str:
     """Our id of a Crisp conversation. Derived, so that a message finds its parent without a query."""
     return str(uuid.uuid5(_NAMESPACE, f"{website_id}/{session_id}"))
-
-
-@lru_cache(maxsize=65_536)
-def normal_address(address: str | None) -> str | None:
-    """The form in which addresses are compared, or None when it is no single address.
-
-    NFC, outer space off, domain in IDNA ASCII and lower case, local part lower case; a plus-tag
-    stays, since it is another address (SPEC M2, FAILURES case 62).
-    """
-    if not address or len(address) > _MAX_ADDRESS:
-        return None
-    local, at, domain = unicodedata.normalize("NFC", address).strip().rpartition("@")
-    if not at or not local or not domain or (whole := f"{local}@{domain}").split() != [whole]:
-        return None
-    ascii_domain = _ascii_domain(domain)
-    if ascii_domain is None or "@" in local:
-        return None
-    return f"{unicodedata.normalize('NFC', local.lower())}@{ascii_domain}"
-
-
-def mail_domain(typed: str) -> str | None:
-    """`@Bücher.example`, or an address there, to what follows the @ of normal addresses; else None."""
-    address = normal_address(f"x@{typed.strip().rpartition('@')[2]}")
-    return None if address is None else address.rpartition("@")[2]
-
-
-def normal_domain(domain: str | None) -> str | None:
-    """`https://www.Exämple.com/x` to `xn--exmple-cua.com`; None when it is no domain."""
-    if not domain:
-        return None
-    return _ascii_domain(_SCHEME_OR_WWW.sub("", domain.strip()).split("/")[0].split(":")[0])
-
-
-@lru_cache(maxsize=16_384)
-def _ascii_domain(domain: str) -> str | None:
-    bare = domain.rstrip(".")
-    if not bare or len(bare) > 253 or any(c.isspace() or c in "/:" for c in bare):
-        return None
-    try:
-        return idna.encode(bare, uts46=True).decode("ascii").lower()
-    except idna.IDNAError:
-        lowered = bare.lower()
-        return lowered if lowered.isascii() and lowered.isprintable() else None
-
-
-@lru_cache(maxsize=16_384)
-def normal_company_name(name: str) -> str:
-    """Compatibility form, case folded, spaces collapsed; long names end in a hash so that an index holds them."""
-    folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    if len(folded) <= LONGEST_NORMAL_NAME:
-        return folded
-    return folded[:LONGEST_NORMAL_NAME] + hashlib.sha256(folded.encode()).hexdigest()[:16]
-
-
-def fold_for_search(*parts: str | None) -> str:
-    """What a search looks through: the parts in compatibility form, case folded, at most 1,000 characters."""
-    joined = " ".join(part for part in parts if part)[:1000]
-    return unicodedata.normalize("NFKC", joined).casefold()[:1000]

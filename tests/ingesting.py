@@ -40,6 +40,7 @@ from app.ingest import (
     remove_conversations,
 )
 from app.matching.link import relink
+from app.normal import normal_address
 from app.records import (
     Batch,
     ContactRecord,
@@ -48,7 +49,6 @@ from app.records import (
     Rejected,
     Version,
     conversation_id,
-    normal_address,
 )
 from app.websites.connect import Installed, save_connected
 from app.websites.rules import rules_of

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db import base
-from app.records import fold_for_search
+from app.normal import fold_for_search
 
 revision = "0011"
 down_revision = "0010"

@@ -21,7 +21,7 @@ from app.db.base import StoredRow
 from app.db.session import Database
 from app.db.upsert import lock_key
 from app.errors import CrispsyncError, Refused
-from app.records import normal_address
+from app.normal import normal_address
 
 FIRST_EMAIL = "admin@localhost"
 log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from app.accounts.users import add_user, find_user
 from app.db.base import StoredRow
 from app.db.upsert import lock_key
 from app.errors import Conflict, NotFound, Refused
-from app.records import normal_address
+from app.normal import normal_address
 
 LONGEST_NAME = 100
 _LAST = "That is the last admin who can log in: make somebody else an admin first."

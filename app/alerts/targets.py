@@ -16,7 +16,7 @@ from app.accounts.audit import audit
 from app.alerts.tables import alert_messages, alert_targets
 from app.db.base import StoredRow, new_id
 from app.errors import NotFound, Refused
-from app.records import normal_address
+from app.normal import normal_address
 from app.settings import Settings
 from app.vault.keys import load_keyring
 from app.vault.seal import PLUGIN, Unreadable

@@ -15,10 +15,10 @@ from app.api.problems import errors
 from app.companies.tables import companies, company_aliases
 from app.db.base import AnySelect
 from app.db.keyset import ByteOrder, Order
+from app.normal import normal_domain
 from app.published.loading import load_companies
 from app.published.searching import has_words
 from app.published.shapes import Company
-from app.records import normal_domain
 
 router = APIRouter(prefix="/companies", tags=["companies"])
 _c = companies.c

@@ -17,10 +17,10 @@ from app.contacts.tables import contact_emails, contacts
 from app.db.base import AnySelect
 from app.db.json_texts import has_text
 from app.db.keyset import Order
+from app.normal import normal_address
 from app.published.loading import load_contacts
 from app.published.searching import has_words
 from app.published.shapes import Contact
-from app.records import normal_address
 
 router = APIRouter(prefix="/contacts", tags=["contacts"])
 _c = contacts.c

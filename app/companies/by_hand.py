@@ -17,7 +17,8 @@ from app.db.base import StoredRow, new_id
 from app.db.changes import note_changes
 from app.db.lookup import find_by_key
 from app.db.upsert import Row, update_rows, upsert
-from app.records import CompanyEdit, MembershipEdit, fold_for_search
+from app.normal import fold_for_search
+from app.records import CompanyEdit, MembershipEdit
 
 _KEY = ("website_id", "id")
 _READ = ("name", "domain", "attributes", "field_sources", "owner_id", "owner_name")

@@ -25,7 +25,8 @@ from app.db.changes import note_changes
 from app.db.lookup import find_rows
 from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
-from app.records import CompanyRef, fold_for_search, normal_company_name
+from app.normal import fold_for_search, normal_company_name
+from app.records import CompanyRef
 
 _KEY = ("website_id", "id")
 # What a file says of a company gives way to the name that Crisp told, however old that is.

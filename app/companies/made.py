@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.companies.edited import Trace
 from app.companies.store import Naming, find_companies, resolve_companies
 from app.errors import Conflict, Refused
-from app.records import CompanyRef, normal_company_name
+from app.normal import normal_company_name
+from app.records import CompanyRef
 
 LONGEST_NAME = 200
 

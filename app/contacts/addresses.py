@@ -12,7 +12,7 @@ from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
-from app.records import normal_address
+from app.normal import normal_address
 from app.sources import WITHOUT_CRISPS_ADDRESS
 
 MERGED = "merged"

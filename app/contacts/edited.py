@@ -19,7 +19,8 @@ from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.lookup import find_by_key
 from app.db.upsert import Row, update_rows, upsert
-from app.records import ContactEdit, Owner, fold_for_search, normal_address
+from app.normal import fold_for_search, normal_address
+from app.records import ContactEdit, Owner
 
 _KEY = ("website_id", "id")
 _ADDRESS = ("website_id", "email_norm", "contact_id")

@@ -23,7 +23,7 @@ from app.contacts.outside import SealedKey, outside_file, read_outside
 from app.contacts.tables import erased_identities
 from app.db.upsert import lock_key, upsert
 from app.logs import current_request_id
-from app.records import normal_address
+from app.normal import normal_address
 from app.settings import Settings, get_settings
 from app.vault.keys import Keyring, load_keyring
 from app.vault.seal import PLUGIN, Unreadable, unseal

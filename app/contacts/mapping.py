@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.clock import from_ms
-from app.records import CompanyRef, Fields, normal_company_name, normal_domain
+from app.normal import normal_company_name, normal_domain
+from app.records import CompanyRef, Fields
 
 DEFAULT: Mapping[str, str] = {
     "email": "email",

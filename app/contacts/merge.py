@@ -12,7 +12,8 @@ from app.contacts.mapping import COLUMNS, COMPUTED, apply, map_fields, with_comp
 from app.contacts.segments import replace_own, shown_segments
 from app.db.base import StoredRow, new_id
 from app.db.upsert import Row
-from app.records import ContactRecord, Fields, fold_for_search, is_removed, rank_of
+from app.normal import fold_for_search
+from app.records import ContactRecord, Fields, is_removed, rank_of
 from app.sources import WITHOUT_CRISPS_ADDRESS, is_by_hand, without
 from app.versions import NEVER, Registers, packed
 

@@ -14,7 +14,8 @@ from app.contacts.tables import contacts
 from app.db.base import StoredRow
 from app.db.upsert import Row, lock_key, update_rows
 from app.errors import Refused
-from app.records import Fields, fold_for_search
+from app.normal import fold_for_search
+from app.records import Fields
 from app.websites.rules import require_website
 from app.websites.tables import websites
 

@@ -18,11 +18,8 @@ from app.contacts.tables import contact_emails, contacts
 from app.db.base import StoredRow
 from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
-from app.records import (
-    CompanyRef,
-    ContactRecord,
-    normal_address,
-)
+from app.normal import normal_address
+from app.records import CompanyRef, ContactRecord
 
 _KEY = ("website_id", "id")
 

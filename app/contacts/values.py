@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from app import clock
 from app.contacts.problems import Wrong
-from app.records import normal_address, normal_domain
+from app.normal import normal_address, normal_domain
 
 _ADDRESS = re.compile(r"[^\s@,;:<>\"()\[\]\\]+@[^\s@,;:<>\"()\[\]\\]+\.[^\s@,;:<>\"()\[\]\\.]+")
 _INSIDE = re.compile(r"[^\s@,;:<>\"()\[\]]+@[^\s@,;:<>\"()\[\]]+\.\w+")

@@ -8,14 +8,8 @@ from datetime import datetime
 from app.clock import from_ms, is_ms
 from app.db.base import StoredRow
 from app.db.upsert import Row
-from app.records import (
-    ConversationRecord,
-    Fields,
-    fold_for_search,
-    is_removed,
-    normal_address,
-    rank_of,
-)
+from app.normal import fold_for_search, normal_address
+from app.records import ConversationRecord, Fields, is_removed, rank_of
 from app.versions import NEVER, Registers, packed
 
 EMPTY: Fields = {

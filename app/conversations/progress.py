@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,58 +15,70 @@ from app.clock import from_ms
 from app.conversations.tables import conversations, messages
 from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows
-from app.records import MESSAGE_SETTLE_MS, MessageRecord, conversation_id
+from app.records import MESSAGE_SETTLE_MS, MessageRecord, ThreadProgress, conversation_id
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadProgress:
-    """How far a thread was read, and the state of the conversation that it was read for.
-
-    `back_to_ms` is where to go on reading backwards; None when its start was reached. `read_to_ms`
-    is the time of the newest message that was read: everything before it is known, once the start
-    was reached, which is not true of what hooks told. `asked_ms` is when the reading began;
-    an `unsettled` thread is read again, since Crisp may not have shown its latest state. `shown` is
-    how many messages the whole thread has, when none of them was stored before it was read.
+class Counted(NamedTuple):
+    """What the first messages of a thread come to: how many there are, the time of the newest, and the
+    version in ms of the newest that was edited, 0 when none was.
     """
 
-    session_id: str
-    version_ms: int
-    fingerprint: int | None
-    back_to_ms: int | None
-    read_to_ms: int | None = None
-    asked_ms: int | None = None
-    unsettled: bool = False
-    shown: int | None = None
+    live: int
+    newest: datetime | None
+    edited_ms: int
 
 
 async def write_progress(
-    connection: AsyncConnection, website_id: str, progress: Sequence[ThreadProgress]
+    connection: AsyncConnection,
+    website_id: str,
+    progress: Sequence[ThreadProgress],
+    begun_now: Mapping[str, Counted] = _NOTHING,
 ) -> set[str]:
     """A finished thread is no longer due, unless the conversation moved while it was read.
 
     Of several parts of one thread the last in `progress` counts. Returns the ids of the
     conversations that stay due because they are unsettled: to be read later, not at once. Those of
     which hooks told more meanwhile than was shown are read whole again, and compared with it.
+
+    `begun_now`: by conversation what was stored in this transaction of threads of which nothing was
+    before. Their rows are written once, with what was counted.
     """
     last = {conversation_id(website_id, thread.session_id): thread for thread in progress}
-    unsettled = await _find_unsettled(connection, website_id, last)
-    outgrown = await _find_outgrown(connection, website_id, last)
-    rows: list[Row] = [
-        {
-            "website_id": website_id,
-            "id": own_id,
-            "messages_version_ms": None if own_id in unsettled | outgrown else thread.version_ms,
-            "messages_fingerprint": thread.fingerprint,
-            "messages_back_to_ms": thread.back_to_ms,
-            "messages_complete": thread.back_to_ms is None and own_id not in outgrown,
-            "messages_read_to_ms": thread.read_to_ms,
-        }
+    if not last:
+        return set()
+    unsettled = await _find_unsettled(connection, website_id, last, begun_now)
+    known = {own_id: thread for own_id, thread in last.items() if own_id not in begun_now}
+    outgrown = await _find_outgrown(connection, website_id, known)
+    rows = [
+        _row(website_id, own_id, thread, own_id in unsettled, own_id in outgrown)
         for own_id, thread in sorted(last.items())
     ]
-    await update_rows(
-        connection, conversations, rows, key=("website_id", "id"), also=_end_of_being_due
-    )
+    counted = [
+        {**row, "message_count": found.live, "last_message_at": found.newest}
+        for row in rows
+        if (found := begun_now.get(row["id"])) is not None
+    ]
+    for part in (counted, [row for row in rows if row["id"] in known]):
+        await update_rows(
+            connection, conversations, part, key=("website_id", "id"), also=_end_of_being_due
+        )
     return unsettled
+
+
+def _row(
+    website_id: str, own_id: str, thread: ThreadProgress, is_unsettled: bool, is_outgrown: bool
+) -> Row:
+    return {
+        "website_id": website_id,
+        "id": own_id,
+        "messages_version_ms": None if is_unsettled or is_outgrown else thread.version_ms,
+        "messages_fingerprint": thread.fingerprint,
+        "messages_back_to_ms": thread.back_to_ms,
+        "messages_complete": thread.back_to_ms is None and not is_outgrown,
+        "messages_read_to_ms": thread.read_to_ms,
+    }
 
 
 def _end_of_being_due(told: Mapping[str, ColumnElement[Any]]) -> dict[str, ColumnElement[Any]]:
@@ -77,7 +90,10 @@ def _end_of_being_due(told: Mapping[str, ColumnElement[Any]]) -> dict[str, Colum
 
 
 async def _find_unsettled(
-    connection: AsyncConnection, website_id: str, threads: Mapping[str, ThreadProgress]
+    connection: AsyncConnection,
+    website_id: str,
+    threads: Mapping[str, ThreadProgress],
+    begun_now: Mapping[str, Counted],
 ) -> set[str]:
     """Conversations in which a hook told of an edit so shortly before the reading that it won against
     what was read: a later edit whose hook was lost may be hidden by it, so they are read again.
@@ -87,11 +103,19 @@ async def _find_unsettled(
     if not asked:
         return found
     settled_ms = min(asked) - MESSAGE_SETTLE_MS
+    found |= {
+        own_id
+        for own_id, counted in begun_now.items()
+        if min(counted.edited_ms, threads[own_id].version_ms) > settled_ms
+    }
+    known = sorted(threads.keys() - begun_now.keys())
+    if not known:
+        return found
     rows = await connection.execute(
         _edited_late(),
         {
             "website": website_id,
-            "conversations": sorted(threads),
+            "conversations": known,
             "settled": from_ms(settled_ms),
             "settled_ms": settled_ms,
         },

@@ -25,14 +25,16 @@ async def write_conversations(
     website_id: str,
     records: Sequence[ConversationRecord],
     texts_since: datetime | None = None,
-) -> set[str]:
-    """Insert or update; the ids of those that said something new. Those met whole are marked as seen.
+) -> tuple[set[str], set[str]]:
+    """Insert or update; the ids of those that are new here, and of those that said something new.
+
+    Those met whole are marked as seen.
 
     The words of a last message from before `texts_since` stay out (SPEC P8).
     """
     told = _by_id(website_id, [without_excerpt(record, texts_since) for record in records])
     if not told:
-        return set()
+        return set(), set()
     known = await find_known(connection, website_id, list(told))
     names = await _operator_names(connection, website_id, known.values(), records)
     fresh: list[Row] = []
@@ -50,7 +52,7 @@ async def write_conversations(
     await upsert(connection, conversations, fresh, key=_KEY, update=())
     await update_rows(connection, conversations, _moved(known, changed), key=_KEY)
     await update_rows(connection, conversations, met, key=_KEY)
-    return {row["id"] for row in (*fresh, *changed)}
+    return {row["id"] for row in fresh}, {row["id"] for row in changed}
 
 
 def _moved(known: Mapping[str, StoredRow], changed: Sequence[Row]) -> list[Row]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Update,
@@ -19,13 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
 from app.conversations.expiry import dropped
+from app.conversations.progress import Counted, write_progress
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.lookup import find_by_key, find_present
 from app.db.one_of import is_one_of
 from app.db.upsert import Merge, Row, newest_by_key, upsert
-from app.records import EditRecord, MessageRecord, conversation_id
+from app.records import EditRecord, MessageRecord, ThreadProgress, conversation_id
 
 _KEY = ("website_id", "conversation_id", "fingerprint")
 _IDENTITY = (
@@ -48,25 +49,36 @@ _REMOVAL = Merge(latest=("deleted_at", "removed_observed_ms"))
 CHUNK = 500
 
 
+class Written(NamedTuple):
+    """Ids of conversations: those that the messages belong to, and those to be read again later."""
+
+    touched: set[str]
+    unsettled: set[str]
+
+
 async def write_messages(
     connection: AsyncConnection,
     website_id: str,
     records: Sequence[MessageRecord],
     texts_since: datetime | None = None,
-) -> set[str]:
-    """Insert or update; ids of the conversations they belong to. A removed message stays removed.
+    read: Sequence[ThreadProgress] = (),
+) -> Written:
+    """Insert or update, and remember how far threads were `read`. A removed message stays removed.
 
     What was sent before `texts_since` comes in without its text (SPEC P8).
 
     Who sent a message never changes, so it also completes a row of which only a newer edit is
     known; the content goes in only when it is newer (FAILURES case 3).
     """
-    if not records:
-        return set()
     rows = newest_by_key((_row(website_id, record) for record in records), _KEY)
     if texts_since is not None:
         rows = [{**row, **dropped(row, texts_since)} for row in rows]
-    return await _written(connection, website_id, rows, _WHOLE)
+    begun = await _save(connection, website_id, rows, _WHOLE)
+    touched = {row["conversation_id"] for row in rows}
+    fresh = {conversation_id(website_id, thread.session_id) for thread in read} & touched - begun
+    counted = _count(rows, fresh)
+    await _recount(connection, website_id, touched - fresh)
+    return Written(touched, await write_progress(connection, website_id, read, counted))
 
 
 async def write_edits(
@@ -175,7 +187,19 @@ _SHOWN = (
 async def _written(
     connection: AsyncConnection, website_id: str, rows: Sequence[Row], merge: Merge
 ) -> set[str]:
-    """Upsert, and note what changed to the eye: most of what is read again says nothing new."""
+    await _save(connection, website_id, rows, merge)
+    touched = {row["conversation_id"] for row in rows}
+    await _recount(connection, website_id, touched)
+    return touched
+
+
+async def _save(
+    connection: AsyncConnection, website_id: str, rows: Sequence[Row], merge: Merge
+) -> set[str]:
+    """Upsert, and note what changed to the eye: most of what is read again says nothing new.
+
+    Returns the conversations of which something was stored before.
+    """
     keys = [(row["conversation_id"], row["fingerprint"]) for row in rows]
     # Most threads are read for the first time: asking by conversation costs a tenth then.
     threads = sorted({key[0] for key in keys})
@@ -194,7 +218,7 @@ async def _written(
     moved = {k[0] for k in changed if k not in before or before[k][:counts] != after[k][:counts]}
     note_changes(connection, "message", website_id, changed)
     note_changes(connection, "conversation", website_id, sorted(moved))
-    return await _recounted(connection, website_id, rows)
+    return begun
 
 
 async def _shown(
@@ -203,16 +227,31 @@ async def _shown(
     return await find_by_key(connection, messages, website_id, _KEY[1:], keys, _SHOWN)
 
 
-async def _recounted(connection: AsyncConnection, website_id: str, rows: Sequence[Row]) -> set[str]:
-    touched = sorted({row["conversation_id"] for row in rows})
-    for start in range(0, len(touched), CHUNK):
-        ids = touched[start : start + CHUNK]
-        await connection.execute(_recount(), {"website": website_id, "conversations": ids})
-    return set(touched)
+def _count(rows: Sequence[Row], ids: Set[str]) -> dict[str, Counted]:
+    """What the rows of these threads come to; none of them is a mark of what was removed."""
+    threads: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["conversation_id"] in ids:
+            threads.setdefault(row["conversation_id"], []).append(row)
+    return {
+        own_id: Counted(
+            len(thread),
+            max((row["sent_at"] for row in thread if row["sent_at"] is not None), default=None),
+            max((row["version_ms"] for row in thread if row["edited_at"] is not None), default=0),
+        )
+        for own_id, thread in threads.items()
+    }
+
+
+async def _recount(connection: AsyncConnection, website_id: str, touched: Set[str]) -> None:
+    ordered = sorted(touched)
+    for start in range(0, len(ordered), CHUNK):
+        ids = ordered[start : start + CHUNK]
+        await connection.execute(_recounting(), {"website": website_id, "conversations": ids})
 
 
 @cache
-def _recount() -> Update:
+def _recounting() -> Update:
     """Each touched thread is read once: all have rows, if only marks of what was removed."""
     live = messages.c.deleted_at.is_(None)
     found = (

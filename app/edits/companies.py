@@ -29,7 +29,8 @@ from app.edits.team import require_owner
 from app.edits.three_way import Change, Invalid, decide, tidy
 from app.errors import Conflict, Refused
 from app.ingest import ingest_company_edits
-from app.records import CompanyEdit, Fields, normal_company_name, normal_domain
+from app.normal import normal_company_name, normal_domain
+from app.records import CompanyEdit, Fields
 from app.websites.rules import lock_website
 
 LABELS: Mapping[str, str] = {

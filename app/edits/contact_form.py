@@ -21,7 +21,7 @@ from app.contacts.readers import text_of
 from app.db.base import StoredRow
 from app.edits.three_way import Invalid
 from app.errors import Refused
-from app.records import normal_address
+from app.normal import normal_address
 
 FIELDS: Mapping[str, str] = {
     "name": "name",

@@ -17,7 +17,7 @@ from app.contacts.tables import contact_emails, contacts
 from app.edits.companies import Taken
 from app.edits.contact_form import ATTRIBUTE, FIELDS, Subject, Ways, at, own_addresses
 from app.edits.merges import require_row
-from app.records import normal_address
+from app.normal import normal_address
 from app.sources import WITHOUT_CRISPS_ADDRESS
 from app.websites.rules import require_website
 

@@ -26,7 +26,8 @@ from app.edits.contact_rows import refuse_taken
 from app.edits.memberships import Joining, changed_memberships, main_after
 from app.edits.team import require_owner
 from app.edits.three_way import Invalid
-from app.records import ContactEdit, Fields, normal_address
+from app.normal import normal_address
+from app.records import ContactEdit, Fields
 from app.sources import WITHOUT_CRISPS_ADDRESS
 
 

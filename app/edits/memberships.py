@@ -16,7 +16,8 @@ from app.edits.companies import make_company
 from app.edits.contact_form import Subject, Ways, read_day
 from app.edits.merges import require_row
 from app.edits.three_way import Invalid
-from app.records import MembershipEdit, normal_company_name, normal_domain
+from app.normal import normal_company_name, normal_domain
+from app.records import MembershipEdit
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from app.edits.journal import Kind
 from app.edits.regroup import regroup
 from app.edits.shared_segments import share_segments, unshare_segments
 from app.errors import NotFound, Refused
-from app.records import fold_for_search
+from app.normal import fold_for_search
 from app.sources import source
 from app.websites.rules import lock_website
 

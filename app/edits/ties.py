@@ -21,7 +21,7 @@ from app.db.base import StoredRow
 from app.edits.merges import require_row
 from app.errors import NotFound, Refused
 from app.matching.link import conversations_of_domains, relink
-from app.records import mail_domain
+from app.normal import mail_domain
 from app.websites.rules import lock_website
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from app.contacts import lists, readers, values
 from app.contacts.problems import Wrong
 from app.contacts.values import Read
-from app.records import normal_company_name
+from app.normal import normal_company_name
 
 MOST_ALIASES, LONGEST_ALIAS = 200, 300
 OTHERS: Mapping[str, str] = {"other_names": "name", "other_domains": "domain"}

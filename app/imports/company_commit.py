@@ -18,7 +18,8 @@ from app.imports.diff import SOURCE
 from app.imports.known_companies import KnownCompany, companies_by_alias, companies_by_id
 from app.imports.work import Work
 from app.ingest import ingest_company_edits
-from app.records import CompanyEdit, Fields, normal_company_name
+from app.normal import normal_company_name
+from app.records import CompanyEdit, Fields
 from app.sources import source
 
 _CHANGED = changed_meanwhile("company")

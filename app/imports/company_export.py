@@ -15,7 +15,7 @@ from app.db.lookup import find_rows
 from app.db.session import Database
 from app.imports.columns import COMPANY_FIELDS, COMPANY_RESERVED, CUSTOM
 from app.imports.export import csv_line, custom_keys, next_rows
-from app.records import LONGEST_NORMAL_NAME, normal_company_name
+from app.normal import LONGEST_NORMAL_NAME, normal_company_name
 
 _READ = ("name", "domain", "attributes")
 

@@ -32,7 +32,7 @@ from app.imports.planned_rows import erased_row, error_row, planned_row, skipped
 from app.imports.rows import Row
 from app.imports.seen import addresses_in, earlier_lines
 from app.imports.work import Work
-from app.records import normal_company_name
+from app.normal import normal_company_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from app.db.base import StoredRow
 from app.db.session import Database
 from app.errors import Refused
 from app.imports.columns import CUSTOM, RESERVED, TARGETS
-from app.records import normal_address
+from app.normal import normal_address
 from app.spreadsheet import defused
 
 CHUNK = 500

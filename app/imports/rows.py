@@ -19,7 +19,8 @@ from app.contacts.values import Read
 from app.imports.columns import TARGETS, ColumnMap
 from app.imports.company_cells import COMPANY_READERS, OTHER_READERS, OTHERS
 from app.imports.reader import RawRow
-from app.records import CompanyRef, normal_address, normal_company_name
+from app.normal import normal_address, normal_company_name
+from app.records import CompanyRef
 from app.spreadsheet import MARK, undefused
 
 _COMPANY = frozenset({"company_name", "company_url", "company_description"})

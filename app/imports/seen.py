@@ -20,7 +20,8 @@ from app.imports.known import Known, find_holders
 from app.imports.rows import Row
 from app.imports.tables import import_rows
 from app.imports.work import Work
-from app.records import CompanyRef, normal_address
+from app.normal import normal_address
+from app.records import CompanyRef
 
 _BETWEEN = re.compile(r"[\s,;:|<>\"'()\[\]]+")
 

@@ -29,6 +29,7 @@ from app.conversations.removals import delete_conversations
 from app.conversations.tables import conversations
 from app.db.one_of import is_one_of
 from app.errors import Refused
+from app.normal import normal_address
 from app.records import (
     Batch,
     ContactEdit,
@@ -37,7 +38,6 @@ from app.records import (
     EditRecord,
     MessageRecord,
     conversation_id,
-    normal_address,
 )
 
 
@@ -169,6 +169,7 @@ def _without(batch: Batch, out: Out) -> Batch:
         ],
         messages=[_message(r, out) for r in batch.messages if r.session_id not in out.sessions],
         edits=[_edit(r, out) for r in batch.edits if r.session_id not in out.sessions],
+        threads=[t for t in batch.threads if t.session_id not in out.sessions],
     )
 
 

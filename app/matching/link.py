@@ -6,7 +6,7 @@ conversation, over just the conversations that the change can touch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from sqlalchemy import select
@@ -28,11 +28,20 @@ from app.matching.statements import (
 CHUNK = 400
 
 
-async def relink(connection: AsyncConnection, website_id: str, ids: Iterable[str]) -> None:
-    """Match these conversations anew and give them the companies of their contacts."""
+async def relink(
+    connection: AsyncConnection,
+    website_id: str,
+    ids: Iterable[str],
+    *,
+    fresh: Set[str] = frozenset(),
+) -> None:
+    """Match these conversations anew and give them the companies of their contacts.
+
+    Those that are `fresh` were written just now and have none that could be taken away.
+    """
     for chunk in _chunks(ids):
         await _execute(connection, link_contacts(whole=False), website_id, chunk)
-        await _link_companies(connection, website_id, chunk)
+        await _link_companies(connection, website_id, chunk, fresh)
 
 
 async def relink_all(connection: AsyncConnection, website_id: str) -> None:
@@ -109,12 +118,15 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
 
 
 async def _link_companies(
-    connection: AsyncConnection, website_id: str, ids: list[str] | None = None
+    connection: AsyncConnection,
+    website_id: str,
+    ids: list[str] | None = None,
+    fresh: Set[str] = frozenset(),
 ) -> None:
-    for build in (unlink_companies, link_companies):
-        await _execute(
-            connection, build(connection.dialect.name, whole=ids is None), website_id, ids
-        )
+    if ids is None or not fresh >= set(ids):
+        await _execute(connection, unlink_companies(whole=ids is None), website_id, ids)
+    link = link_companies(connection.dialect.name, whole=ids is None)
+    await _execute(connection, link, website_id, ids)
 
 
 async def _execute(

@@ -70,7 +70,7 @@ def link_contacts(*, whole: bool) -> Any:
 
 
 @cache
-def unlink_companies(_dialect: str, *, whole: bool) -> Any:
+def unlink_companies(*, whole: bool) -> Any:
     """Take away companies whose membership does not cover the conversation (any more)."""
     in_scope = select(conversations.c.id).where(
         conversations.c.website_id == WEBSITE, _scope(whole=whole)

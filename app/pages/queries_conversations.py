@@ -16,13 +16,13 @@ from app.conversations.tables import conversation_companies, conversations, mess
 from app.db.json_texts import has_text
 from app.db.keyset import Cursor, KeyPage, Order, fetch_page
 from app.db.words import HelpingWords, has_words, words_of
+from app.normal import fold_for_search
 from app.pages.facets import NOBODY, Facets, count_facets
 from app.pages.listing import Asked, Sort, ends_with, read_day
 from app.pages.rows import AnyRow, AnySelect
 from app.pages.times import Moments
 from app.published.conversation_rows import rows_of
 from app.published.searching import matching_words, says
-from app.records import fold_for_search
 
 OPEN = frozenset({"unresolved", "pending"})
 SORTS: Mapping[str, Sort] = {

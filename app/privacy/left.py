@@ -14,8 +14,8 @@ from app.conversations.tables import conversations
 from app.db.changes import note_changes
 from app.db.upsert import Row, update_rows
 from app.imports.tables import import_rows
+from app.normal import fold_for_search
 from app.privacy.person import Person
-from app.records import fold_for_search
 
 AT_ONCE = 50
 """Ids and addresses of one statement that looks for mentions."""

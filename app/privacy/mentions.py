@@ -14,9 +14,9 @@ from app.contacts.erased import Identity, identities_in, without
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow, metadata
 from app.db.upsert import Row, update_rows
+from app.normal import fold_for_search, normal_address
 from app.privacy.inventory import EMPTIED, MENTIONS
 from app.privacy.person import Person
-from app.records import fold_for_search, normal_address
 
 _c = conversations.c
 

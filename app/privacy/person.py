@@ -14,7 +14,7 @@ from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations, messages
 from app.errors import NotFound
 from app.imports.tables import import_rows
-from app.records import normal_address
+from app.normal import normal_address
 
 CHUNK = 400
 SHORTEST_NEEDLE = 12

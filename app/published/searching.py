@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, select
 from app.conversations.tables import messages
 from app.db import words
 from app.db.base import AnySelect
-from app.records import fold_for_search
+from app.normal import fold_for_search
 
 
 def has_words(query: AnySelect, column: ColumnElement[Any], q: str | None) -> AnySelect:

@@ -14,7 +14,6 @@ from sqlalchemy import false, func, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
-from app.conversations.progress import write_progress
 from app.conversations.tables import conversations
 from app.crisp.errors import Circular, Gone, Permanent
 from app.db.base import AnySelect, StoredRow
@@ -238,7 +237,6 @@ async def _save(
     }
 
     async def remember(connection: AsyncConnection) -> None:
-        await write_progress(connection, pull.website_id, list(verified.values()))
         await _mark_verified(connection, pull, list(verified))
         if gone:
             await remove_conversations(connection, pull.rules, gone)
@@ -249,7 +247,11 @@ async def _save(
             await auditor.keep_removed(connection, "message", names)
 
     await pull.save(
-        Batch(pull.website_id, messages=[m for part in parts for m in part.messages]),
+        Batch(
+            pull.website_id,
+            messages=[m for part in parts for m in part.messages],
+            threads=list(verified.values()),
+        ),
         remember,
         rejected=[r for part in parts for r in part.rejected],
         checkpoint=checkpoint,

@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now, to_ms
 from app.contacts.tables import contacts
-from app.conversations.progress import write_progress
 from app.conversations.refresh import find_incomplete
 from app.conversations.tables import conversations
 from app.conversations.threads import MessageRemoval
@@ -192,13 +191,13 @@ async def refresh_conversation(
     async def write(connection: AsyncConnection) -> None:
         await lock_website(connection, rules.id)
         found = [message for part in parts for message in part.messages]
-        batch = Batch(rules.id, conversations=[record], messages=[*found, *single])
+        read = [part.progress for part in parts if part.progress]
+        messages = [*found, *single]
+        batch = Batch(rules.id, conversations=[record], messages=messages, threads=read)
         await ingest(connection, rules, batch)
         removed = [*gone, *(removal for part in parts for removal in part.removed)]
         if removed:
             await remove_messages(connection, rules, removed)
-        progress = [part.progress for part in parts if part.progress]
-        await write_progress(connection, rules.id, progress)
         wait_ms = _wait_ms(claimed, record.version.crisp_ms, answer.asked_ms)
         await put_off(connection, conversations, claimed, wait_ms)
 

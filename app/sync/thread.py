@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from app.clock import iso_ms
-from app.conversations.progress import ThreadProgress
 from app.conversations.threads import MessageRemoval
 from app.crisp import translate
 from app.crisp.client import Answer, CrispClient, refuse_path_part
 from app.crisp.thread_paging import ThreadBatch, walk_thread
 from app.db.base import StoredRow
 from app.errors import CrispsyncError
-from app.records import MessageRecord, Rejected
+from app.records import MessageRecord, Rejected, ThreadProgress
 from app.sync.pull import Stopped, split_rejected
 
 BATCHES_A_PART = 10
@@ -24,7 +23,7 @@ BATCHES_A_PART = 10
 class Part:
     """Messages of one conversation, all of them or, of a very long one, the next part.
 
-    It begins with the newest, or goes on from `before_ms`, epoch ms.
+    It begins with the newest, or goes on from `before_ms`, epoch ms. `answers` is how many were paid for it.
     """
 
     session_id: str
@@ -35,6 +34,7 @@ class Part:
     gone_ms: int | None = None
     reached_start: bool = False
     removed: list[MessageRemoval] = field(default_factory=list)
+    answers: int = 0
 
     @property
     def ends_thread(self) -> bool:
@@ -52,7 +52,17 @@ class Asks(Protocol):
     ) -> Answer: ...  # raises what `CrispClient.get` raises
 
 
-async def read_thread(pull: Asks, row: StoredRow) -> AsyncIterator[Part]:
+Presses = Callable[[], bool]
+"""Whether what was read so far is to be given away before more is asked for."""
+
+
+def no_hurry() -> bool:
+    return False
+
+
+async def read_thread(
+    pull: Asks, row: StoredRow, presses: Presses = no_hurry
+) -> AsyncIterator[Part]:
     """Parts of a conversation's messages, newest first: all of them, or those since the last reading.
 
     What was read, not what is stored, tells where to stop: hooks bring single messages, and one
@@ -62,20 +72,20 @@ async def read_thread(pull: Asks, row: StoredRow) -> AsyncIterator[Part]:
     if row.messages_complete or row.messages_back_to_ms is not None:
         known_ms = row.messages_read_to_ms
     read_to_ms = row.messages_read_to_ms
-    async for part in _read_back(pull, row, None, known_ms):
+    async for part in _read_back(pull, row, None, known_ms, presses):
         if part.progress is not None:
             read_to_ms = part.progress.read_to_ms
         yield part
     if not row.messages_complete and row.messages_back_to_ms is not None:
         # An earlier run stopped on the way back: go on from there.
-        async for part in _read_back(pull, row, row.messages_back_to_ms, None):
+        async for part in _read_back(pull, row, row.messages_back_to_ms, None, presses):
             if part.progress is not None:
                 part.progress = replace(part.progress, read_to_ms=read_to_ms)
             yield part
 
 
 async def _read_back(
-    pull: Asks, row: StoredRow, before_ms: int | None, known_ms: int | None
+    pull: Asks, row: StoredRow, before_ms: int | None, known_ms: int | None, presses: Presses
 ) -> AsyncIterator[Part]:
     """Walk back from `before_ms` to the thread's start, or to what is known already."""
     path = f"conversation/{refuse_path_part(row.session_id)}/messages"
@@ -118,7 +128,7 @@ async def _read_back(
             return
         if known_ms is None:
             part.progress = _progress(row, batch.back_to_ms, newest_ms, began_ms)
-            if batches % BATCHES_A_PART == 0:
+            if batches % BATCHES_A_PART == 0 or presses():
                 yield part
                 part = Part(row.session_id, batch.back_to_ms)
 

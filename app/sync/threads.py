@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.conversations.progress import write_progress
 from app.conversations.tables import conversations
-from app.crisp.client import refuse_path_part
+from app.crisp.client import Answer, CrispClient, refuse_path_part
 from app.crisp.errors import Circular, Gone, Permanent
 from app.db.base import StoredRow
 from app.errors import CrispsyncError
@@ -27,8 +26,9 @@ from app.sync.thread import Part
 from app.sync.unmentioned import read_and_compare
 
 AHEAD = 100
-THREADS_A_WRITE = 25
-READ_AHEAD = 17
+UNWRITTEN = 50
+"""Answers that are asked for and not yet written: no more has to be asked for again after a kill."""
+ANSWERS_A_WRITE = 25
 MESSAGES_A_WRITE = 800
 COUNT_EVERY = 2.0  # seconds; the total is for people to look at
 
@@ -38,11 +38,38 @@ class Threads:
     """The work under way: conversations handed out and not yet written, and what stopped a reader."""
 
     due: asyncio.Queue[StoredRow | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
-    read: asyncio.Queue[Part | None] = field(default_factory=lambda: asyncio.Queue(READ_AHEAD))
+    read: asyncio.Queue[Part | None] = field(default_factory=asyncio.Queue)
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UNWRITTEN))
     handed_out: set[str] = field(default_factory=set)
     unsettled: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     stopped_by: Exception | None = None
     counted_at: float = float("-inf")
+
+
+@dataclass(slots=True)
+class Reader:
+    """One of those that ask at the same time. Each answer takes room until it is written.
+
+    Who holds some waits for no more, or all could wait for each other.
+    """
+
+    pull: Pull
+    room: asyncio.Semaphore
+    held: int = 0
+
+    @property
+    def client(self) -> CrispClient:
+        return self.pull.client
+
+    async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        if not self.held or not self.room.locked():
+            await self.room.acquire()
+            self.held += 1
+        return await self.pull.get(path, params)
+
+    def hand_over(self) -> int:
+        held, self.held = self.held, 0
+        return held
 
 
 async def pull_threads(pull: Pull, more: asyncio.Event, listing: asyncio.Task[None]) -> None:
@@ -131,18 +158,35 @@ async def _find_due(pull: Pull, work: Threads) -> Sequence[StoredRow]:
 
 
 async def _read(pull: Pull, work: Threads) -> None:
+    reader = Reader(pull, work.room)
     while work.stopped_by is None and (row := await work.due.get()) is not None:
         try:
             pull.check_asked()
-            async for part in read_and_compare(pull.db, pull, row):
-                await work.read.put(part)
-        except Gone as error:
-            await work.read.put(await confirm_gone(pull, row.session_id, error))
-        except (Circular, Permanent) as error:
-            failed = Rejected("conversation", row.session_id, error.message)
-            await work.read.put(Part(row.session_id, rejected=[failed]))
+            await _read_one(reader, work, row)
         except (CrispsyncError, Stopped) as error:
             work.stopped_by = error
+            _leave(work.room, reader.hand_over())
+
+
+async def _read_one(reader: Reader, work: Threads, row: StoredRow) -> None:
+    try:
+        async for part in read_and_compare(reader.pull.db, reader, row, work.room.locked):
+            _pass_on(work, reader, part)
+    except Gone as error:
+        _pass_on(work, reader, await confirm_gone(reader.pull, row.session_id, error))
+    except (Circular, Permanent) as error:
+        failed = Rejected("conversation", row.session_id, error.message)
+        _pass_on(work, reader, Part(row.session_id, rejected=[failed]))
+
+
+def _pass_on(work: Threads, reader: Reader, part: Part) -> None:
+    part.answers = reader.hand_over()
+    work.read.put_nowait(part)
+
+
+def _leave(room: asyncio.Semaphore, answers: int) -> None:
+    for _ in range(answers):
+        room.release()
 
 
 async def confirm_gone(pull: Pull, session_id: str, error: Gone) -> Part:
@@ -175,7 +219,7 @@ async def _write(pull: Pull, work: Threads) -> None:
     open_end = True
     while open_end:
         parts: list[Part] = []
-        while len(parts) < THREADS_A_WRITE and _size(parts) < MESSAGES_A_WRITE:
+        while _answers(parts) < ANSWERS_A_WRITE and _size(parts) < MESSAGES_A_WRITE:
             part = await work.read.get()
             if part is None:
                 open_end = False
@@ -183,9 +227,14 @@ async def _write(pull: Pull, work: Threads) -> None:
             parts.append(part)
         if parts:
             work.unsettled |= await save_parts(pull, parts)
+            _leave(work.room, _answers(parts))
             work.handed_out.difference_update(
                 part.session_id for part in parts if part.progress and part.ends_thread
             )
+
+
+def _answers(parts: Sequence[Part]) -> int:
+    return sum(part.answers for part in parts)
 
 
 def _size(parts: Sequence[Part]) -> int:
@@ -194,21 +243,22 @@ def _size(parts: Sequence[Part]) -> int:
 
 async def save_parts(pull: Pull, parts: Sequence[Part]) -> dict[str, tuple[int, int | None]]:
     """Those that are to be read again, but not at once: session id to the state they were read for."""
-    unsettled: set[str] = set()
     gone = {part.session_id: part.gone_ms for part in parts if part.gone_ms is not None}
     removed = [removal for part in parts for removal in part.removed]
 
-    async def remember(connection: AsyncConnection) -> None:
-        progress = [part.progress for part in parts if part.progress]
-        unsettled.update(await write_progress(connection, pull.website_id, progress))
+    async def remove(connection: AsyncConnection) -> None:
         if gone:
             await remove_conversations(connection, pull.rules, gone)
         if removed:
             await remove_messages(connection, pull.rules, removed)
 
-    await pull.save(
-        Batch(pull.website_id, messages=[m for part in parts for m in part.messages]),
-        remember,
+    outcome = await pull.save(
+        Batch(
+            pull.website_id,
+            messages=[m for part in parts for m in part.messages],
+            threads=[part.progress for part in parts if part.progress],
+        ),
+        remove,
         rejected=[r for part in parts for r in part.rejected],
         counts={
             "threads_done": sum(part.ends_thread for part in parts),
@@ -219,5 +269,5 @@ async def save_parts(pull: Pull, parts: Sequence[Part]) -> dict[str, tuple[int, 
     return {
         part.session_id: (part.progress.version_ms, part.progress.fingerprint)
         for part in parts
-        if part.progress and conversation_id(pull.website_id, part.session_id) in unsettled
+        if part.progress and conversation_id(pull.website_id, part.session_id) in outcome.unsettled
     }

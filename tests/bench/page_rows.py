@@ -25,7 +25,7 @@ from app.conversations.tables import conversation_companies, conversations, mess
 from app.db.changes import change_counters
 from app.db.migrate import HEAD, upgrade
 from app.db.words import SEARCHED, postgres_vector
-from app.records import fold_for_search
+from app.normal import fold_for_search
 from app.sync.tables import sync_runs
 from app.websites.tables import websites
 from tests.pages import rows as plain

@@ -99,14 +99,16 @@ def _tell_repeated(lives: Sequence[Asked], calm: Asked) -> None:
     """Each request that was made again counts against the kill that ended the life it was made in.
 
     Not against the life that makes it again: what several short lives left lies there until one of
-    them gets to it.
+    them gets to it. What the search for a list's end asks for is asked for again by the walk anyway.
     """
+    places = Counter(_place(one) for one in calm)
     made_again: set[str] = set()
     lost: list[Counter[str]] = []
     for life in reversed(lives):
         # A window's ends are saved with its first page, so the same page has the same address again.
-        names = {path_of(one): one["route"] for one in life}
-        lost.append(Counter(route for name, route in names.items() if name in made_again))
+        names = {path_of(one): one for one in life}
+        repeated = (one for name, one in names.items() if name in made_again)
+        lost.append(Counter(one["route"] for one in repeated if places[_place(one)] < 2))
         made_again |= names.keys()
     messages = [one[MESSAGES] for one in lost[1:]]
     pages = [one[PEOPLE] + one[CONVERSATIONS] for one in lost[1:]]
@@ -126,6 +128,11 @@ def _tell_repeated(lives: Sequence[Asked], calm: Asked) -> None:
         f"  list pages more than undisturbed: {more_pages}; {verdict(more_pages, KILLS * LIST_PAGES)}"
     )
     assert more_pages <= KILLS * LIST_PAGES
+
+
+def _place(asked: Json) -> tuple[str, ...]:
+    """What is asked for, by a name that is the same in every run: without the times of its window."""
+    return asked["route"], *asked["args"], *sorted(asked["params"])
 
 
 def _list_pages(asked: Asked) -> int:

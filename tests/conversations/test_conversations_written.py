@@ -8,10 +8,16 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from app.conversations.merge import overlay
-from app.conversations.progress import ThreadProgress, write_progress
+from app.conversations.progress import write_progress
 from app.conversations.store import write_operators
 from app.conversations.tables import conversations, messages, operators
-from app.records import ConversationRecord, MessageRecord, OperatorRecord, conversation_id
+from app.records import (
+    ConversationRecord,
+    MessageRecord,
+    OperatorRecord,
+    ThreadProgress,
+    conversation_id,
+)
 from tests.ingesting import connected, moment, ms, payload, person, said, talk
 
 OWN = {"id", "session_id", "seen_ms"}

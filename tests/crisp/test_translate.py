@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 
 from app.clock import from_ms
 from app.crisp import translate
-from app.records import (
-    ContactRecord,
-    ConversationRecord,
-    MessageRecord,
-    OperatorRecord,
-    Rejected,
-)
+from app.records import ContactRecord, ConversationRecord, MessageRecord, OperatorRecord, Rejected
 from tests.ingesting import payload
 
 PROFILE = payload("rest_people_profile_get")["data"]

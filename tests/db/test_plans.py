@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations, messages
-from app.conversations.threads import _recount
+from app.conversations.threads import _recounting
 from app.db.lookup import find_present
 from app.db.session import Database, open_database
 from app.db.statistics import ensure_statistics
@@ -88,7 +88,7 @@ async def test_threads_are_counted_without_the_others(db: Database) -> None:
 
     async def work(connection: AsyncConnection) -> int:
         before = await rows_read(connection)
-        await connection.execute(_recount(), {"website": SITE, "conversations": TALKS[:2]})
+        await connection.execute(_recounting(), {"website": SITE, "conversations": TALKS[:2]})
         return await rows_read(connection) - before
 
     # Thirty messages of each, in the index and in the table; not all 3,000.

@@ -22,7 +22,7 @@ from app.db.session import Database, open_database
 from app.db.upsert import newest_by_key, upsert
 from app.errors import DatabaseAway
 from app.jobs import PULL, ring_redis
-from app.records import fold_for_search
+from app.normal import fold_for_search
 from app.sync.execute import execute
 from app.sync.leases import claim
 from app.sync.runs import request_run

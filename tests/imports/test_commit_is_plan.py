@@ -11,7 +11,7 @@ from hypothesis import given
 
 from app.contacts.segments import shown_segments
 from app.imports.diff import value_of
-from app.records import normal_company_name
+from app.normal import normal_company_name
 from tests.imports.crowd import COLUMNS, FILES, MODES, SEGMENT_FOR_ALL, SOME, crowd
 from tests.imports.importing import Importing, adds_up, importing
 

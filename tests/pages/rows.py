@@ -20,7 +20,7 @@ from app.conversations.tables import (
 )
 from app.db.base import Flag, Json, UtcDateTime
 from app.db.session import Database
-from app.records import fold_for_search
+from app.normal import fold_for_search
 from app.sync.tables import audit_findings, sync_failures, sync_runs
 from app.webhooks.tables import hook_days, hook_refusals, inbox_events
 from app.websites.tables import missed_hooks, websites

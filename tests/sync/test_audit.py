@@ -150,7 +150,9 @@ async def test_a_sample_covers_every_age_and_goes_on_next_time(
             rows = await crisp.rows(verified)
             fresh = {row.id for row in rows} - seen
             assert len(fresh) == 20, "those nobody compared come first"
-            order = [row.id for row in await crisp.rows(select(c.id).order_by(c.crisp_updated_at))]
+            order = [
+                row.id for row in await crisp.rows(select(c.id).order_by(c.crisp_updated_at, c.id))
+            ]
             quarters = {order.index(own_id) * 4 // len(order) for own_id in fresh}
             # The last 20 are whatever is left: there is nothing to choose from.
             assert quarters == {0, 1, 2, 3} or len(seen) == 40
