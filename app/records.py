@@ -6,6 +6,7 @@ A field that a source left out is absent from `fields`; a field it emptied is th
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -249,6 +250,18 @@ class Batch:
     messages: list[MessageRecord] = field(default_factory=list)
     edits: list[EditRecord] = field(default_factory=list)
     threads: list[ThreadProgress] = field(default_factory=list)
+
+
+def joined(website_id: str, batches: Iterable[Batch]) -> Batch:
+    """One with everything that is in these, all of one website."""
+    whole = Batch(website_id)
+    for batch in batches:
+        whole.contacts += batch.contacts
+        whole.conversations += batch.conversations
+        whole.messages += batch.messages
+        whole.edits += batch.edits
+        whole.threads += batch.threads
+    return whole
 
 
 @lru_cache(maxsize=4096)

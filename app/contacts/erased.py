@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.contacts.outside import SealedKey, outside_file, read_outside
 from app.contacts.tables import erased_identities
+from app.db.in_turn import Query
 from app.db.upsert import lock_key, upsert
 from app.logs import current_request_id
 from app.normal import normal_address
@@ -51,18 +52,28 @@ class Hasher:
         return hmac.new(self.key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
-async def find_hasher(connection: AsyncConnection, website_id: str) -> Hasher | None:
-    """None when nobody of this website was erased: that costs one lookup.
+async def find_hasher(
+    connection: AsyncConnection, website_id: str, anybody: bool | None = None
+) -> Hasher | None:
+    """None when nobody of this website was erased: that costs one lookup, unless it was asked before.
 
     Raises Unreadable when the list is there and its key is not: whoever was erased must not come back.
     """
-    anybody = select(exists().where(erased_identities.c.website_id == website_id))
-    if not await connection.scalar(anybody):
+    if anybody is None:
+        anybody = bool(await connection.scalar(*was_anybody_erased(website_id)))
+    if not anybody:
         return None
     key = await _find_key(connection, keyring_of(connection))
     if key is None:
         raise Unreadable("The key of the list of erased people is missing; restore it.")
     return Hasher(website_id, key)
+
+
+_ANYBODY = select(exists().where(erased_identities.c.website_id == bindparam("website")))
+
+
+def was_anybody_erased(website_id: str) -> Query:
+    return Query(_ANYBODY, {"website": website_id})
 
 
 async def make_hasher(connection: AsyncConnection, website_id: str) -> Hasher:

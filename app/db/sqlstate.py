@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -51,6 +49,6 @@ def is_bad_value(error: BaseException) -> bool:
     return isinstance(error, StatementError | ValueError | TypeError | OverflowError)
 
 
-def driver_error(sql: str, error: sqlite3.Error) -> Exception:
+def driver_error(sql: str, error: Exception) -> Exception:
     """What SQLAlchemy would have raised, for a statement that did not go through it."""
-    return DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True)
+    return DBAPIError.instance(sql, None, error, Exception, hide_parameters=True)

@@ -36,6 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import Told, dump_json, sqlite_value
 from app.db.changes import LOCKS, note_changes
+from app.db.in_turn import Query
 
 Row = dict[str, Any]
 
@@ -47,18 +48,27 @@ def insert_for(connection: AsyncConnection, table: Table) -> sqlite.Insert:
     return postgresql.insert(table)  # type: ignore[return-value]  # same methods, no common class
 
 
+_LOCK = text("SELECT pg_advisory_xact_lock(:number)")
+
+
 async def lock_key(connection: AsyncConnection, key: str) -> None:
     """Hold `key` until the transaction ends; once is enough. SQLite has one writer anyway."""
+    for lock in locks_of(connection, key):
+        await connection.execute(*lock)
+
+
+def locks_of(connection: AsyncConnection, key: str) -> list[Query]:
+    """What takes the lock, to be run before anything else; nothing where it is held, or on SQLite."""
     if connection.dialect.name == "sqlite":
-        return
+        return []
     held = connection.info.setdefault(LOCKS, set())
     if key in held:
-        return
+        return []
     number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), signed=True)
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
     # What is taken behind a savepoint is given back with it (postgresql.org, 13.3.5 Advisory Locks).
     if not connection.in_nested_transaction():
         held.add(key)
+    return [Query(_LOCK, {"number": number})]
 
 
 def newest_by_key(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:

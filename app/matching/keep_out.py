@@ -51,10 +51,14 @@ class Out:
     records: int = 0
 
 
-async def keep_out(connection: AsyncConnection, batch: Batch) -> tuple[Batch, Out]:
-    """The batch without erased people. One lookup for a website in which nobody was erased."""
+async def keep_out(
+    connection: AsyncConnection, batch: Batch, anybody: bool | None = None
+) -> tuple[Batch, Out]:
+    """The batch without erased people. One lookup for a website in which nobody was erased, or none where
+    `anybody` says so.
+    """
     out = Out()
-    hasher = await find_hasher(connection, batch.website_id)
+    hasher = await find_hasher(connection, batch.website_id, anybody)
     if hasher is None:
         return batch, out
     out.erased = await erased_of(connection, hasher, _named(batch))

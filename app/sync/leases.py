@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app import clock
+from app.db.in_turn import Query
 from app.db.leases import LeaseLost, database_ms, lease_values, lock_oldest
 from app.db.session import Database
 from app.db.upsert import now_ms_of
@@ -106,6 +108,13 @@ async def fence(
 
     Raises LeaseLost, which undoes the transaction.
     """
+    asked = fencing(connection, held, requests=requests, save=save)
+    check_fence(held, (await connection.execute(*asked)).all())
+
+
+def fencing(
+    connection: AsyncConnection, held: Claim, *, requests: int = 0, save: bool = True
+) -> Query:
     values: dict[str, Any] = {
         "own_website": held.website_id,
         "own_run": held.run_id,
@@ -116,10 +125,14 @@ async def fence(
     }
     if save:
         values |= {"own_checkpoint": held.checkpoint, "own_counts": held.counts}
-    row = (await connection.execute(_fence(connection.dialect.name, save), values)).one_or_none()
-    if row is None:
+    return Query(_fence(connection.dialect.name, save), values)
+
+
+def check_fence(held: Claim, rows: Sequence[Any]) -> None:
+    """Raises LeaseLost."""
+    if not rows:
         raise LeaseLost
-    held.asked = row.asked
+    (held.asked,) = rows[0]
 
 
 @cache

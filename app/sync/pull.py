@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.contacts.erased import was_anybody_erased
 from app.crisp.client import Answer, CrispClient
 from app.crisp.paging import Page, page_of
 from app.db.base import StoredRow
+from app.db.in_turn import run_in_turn
 from app.db.session import Database
 from app.db.sqlstate import is_bad_value
-from app.db.upsert import upsert
+from app.db.upsert import locks_of, upsert
 from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
 from app.matching.keep_out import keep_out, which_are_erased
-from app.records import Batch, Rejected
+from app.records import Batch, Rejected, joined
 from app.sync.drift import Auditor
-from app.sync.leases import Claim, fence
+from app.sync.leases import Claim, check_fence, fencing
 from app.sync.runs import Asked
 from app.sync.tables import sync_failures
 from app.sync.untold import count_untold
-from app.websites.rules import WebsiteRules, lock_website
+from app.websites.rules import WebsiteRules, lock_of
 
 T = TypeVar("T")
 Step = Callable[[AsyncConnection], Awaitable[None]]
@@ -46,6 +49,33 @@ class Stopped(Exception):  # a person asked for it, it is no error
         self.asked = asked
 
 
+@dataclass(frozen=True, slots=True)
+class Save:
+    """What a part of a run has to be written: `checkpoint` replaces its keys, `counts` are added."""
+
+    batch: Batch
+    also: Sequence[Step] = ()
+    rejected: Sequence[Rejected] = ()
+    checkpoint: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    build: Callable[[], Save]
+    outcome: Outcome | None = None
+    error: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.outcome is not None or self.error is not None
+
+    def told(self) -> Outcome:
+        if self.outcome is None:
+            raise self.error or AssertionError("its turn has not been")
+        return self.outcome
+
+
 @dataclass(slots=True)
 class Pull:
     """One run at work. `website` is the stored row at its start."""
@@ -63,6 +93,7 @@ class Pull:
     """Why parts of this run ended; then no part asks Crisp any more, and each writes what it has."""
     _counted: int = field(init=False)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _waiting: list[_Waiting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._counted = self.client.budget.spent[self.website_id]
@@ -122,23 +153,69 @@ class Pull:
     ) -> Outcome:
         """One transaction: fence, rows, failed records, checkpoint; then nothing of it or all of it.
 
-        `checkpoint` replaces its keys, `counts` are added. Raises LeaseLost, Stopped.
+        Raises LeaseLost, Stopped, and what `Database.transact` raises.
         """
-        async with self._saving:
-            held = self.claim
-            before = held.checkpoint, held.counts
-            held.checkpoint = {**held.checkpoint, **(checkpoint or {})}
-            if batch.contacts or batch.conversations or batch.messages:
-                held.checkpoint["outages"] = 0
-            held.counts = _sum(held.counts, counts or {})
-            requests = self.client.budget.spent[self.website_id] - self._counted
-            try:
-                outcome = await self._write_or_sort_out(batch, also, rejected, requests)
-            except BaseException:
-                held.checkpoint, held.counts = before
-                raise
-            self._counted += requests
+        asked = Save(batch, also, rejected, checkpoint or {}, counts or {})
+        return await self.save_when_possible(lambda: asked)
+
+    async def save_when_possible(self, build: Callable[[], Save]) -> Outcome:
+        """As `save`, of what `build` returns when it is its turn.
+
+        The parts of a run that wait for their turn are written in one transaction: opening one costs
+        as much as the rows of a page. The outcome tells of all of them.
+        """
+        mine = _Waiting(build)
+        self._waiting.append(mine)
+        try:
+            async with self._saving:
+                if not mine.ended:
+                    await self._save_all_waiting()
+        finally:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+        outcome = mine.told()
         self.check_asked()
+        return outcome
+
+    async def _save_all_waiting(self) -> None:
+        together, self._waiting = self._waiting, []
+        saves = [one.build() for one in together]
+        try:
+            outcome = await self._save_together(saves)
+        except Exception as error:  # each of them is told
+            for one in together:
+                one.error = error
+        except BaseException:
+            # Only who writes was cancelled; whether it was written is not known, and again does no harm.
+            for one, save in zip(together, saves, strict=True):
+                one.build = partial(_as_it_is, save)
+            self._waiting = together + self._waiting
+            raise
+        else:
+            for one in together:
+                one.outcome = outcome
+
+    async def _save_together(self, saves: Sequence[Save]) -> Outcome:
+        batch = joined(self.website_id, [save.batch for save in saves])
+        held = self.claim
+        before = held.checkpoint, held.counts
+        for save in saves:
+            held.checkpoint = {**held.checkpoint, **save.checkpoint}
+            held.counts = _sum(held.counts, save.counts)
+        if batch.contacts or batch.conversations or batch.messages:
+            held.checkpoint["outages"] = 0
+        requests = self.client.budget.spent[self.website_id] - self._counted
+        try:
+            outcome = await self._write_or_sort_out(
+                batch,
+                [step for save in saves for step in save.also],
+                [record for save in saves for record in save.rejected],
+                requests,
+            )
+        except BaseException:
+            held.checkpoint, held.counts = before
+            raise
+        self._counted += requests
         return outcome
 
     async def _write_or_sort_out(
@@ -147,9 +224,15 @@ class Pull:
         async def write(
             connection: AsyncConnection, writer: Callable[..., Awaitable[Outcome]]
         ) -> Outcome:
-            await lock_website(connection, self.website_id)
-            await fence(connection, self.claim, requests=requests)
-            kept, out = await keep_out(connection, batch)
+            # Each sees what was committed while the one before it waited.
+            *_, fenced, ((anybody,),) = await run_in_turn(
+                connection,
+                *locks_of(connection, lock_of(self.website_id)),
+                fencing(connection, self.claim, requests=requests),
+                was_anybody_erased(self.website_id),
+            )
+            check_fence(self.claim, fenced)
+            kept, out = await keep_out(connection, batch, bool(anybody))
             self.kept_out |= out.people
             since = self.rules.activated_at
             if self.claim.kind == "incremental" and since is not None:
@@ -200,6 +283,10 @@ class Pull:
             key=("website_id", "run_id", "kind", "external_id"),
             update=("reason", "happened_at"),
         )
+
+
+def _as_it_is(save: Save) -> Save:
+    return save
 
 
 def _sum(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
@@ -21,7 +22,7 @@ from app.db.base import StoredRow
 from app.errors import CrispsyncError
 from app.ingest import remove_conversations, remove_messages
 from app.records import Batch, Rejected, conversation_id
-from app.sync.pull import Pull, Stopped
+from app.sync.pull import Pull, Save, Stopped
 from app.sync.thread import Part
 from app.sync.unmentioned import read_and_compare
 
@@ -38,7 +39,9 @@ class Threads:
     """The work under way: conversations handed out and not yet written, and what stopped a reader."""
 
     due: asyncio.Queue[StoredRow | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
-    read: asyncio.Queue[Part | None] = field(default_factory=asyncio.Queue)
+    read: deque[Part] = field(default_factory=deque)
+    to_write: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: bool = False
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UNWRITTEN))
     handed_out: set[str] = field(default_factory=set)
     unsettled: dict[str, tuple[int, int | None]] = field(default_factory=dict)
@@ -80,6 +83,8 @@ async def pull_threads(pull: Pull, more: asyncio.Event, listing: asyncio.Task[No
     """
     work = Threads()
     while True:
+        work.ended = False
+        work.to_write.clear()
         async with asyncio.TaskGroup() as tasks:
             feeder = tasks.create_task(_feed(pull, work, more, listing))
             readers = [tasks.create_task(_read(pull, work)) for _ in range(len(pull.client))]
@@ -181,7 +186,9 @@ async def _read_one(reader: Reader, work: Threads, row: StoredRow) -> None:
 
 def _pass_on(work: Threads, reader: Reader, part: Part) -> None:
     part.answers = reader.hand_over()
-    work.read.put_nowait(part)
+    work.read.append(part)
+    if _answers(work.read) >= ANSWERS_A_WRITE:
+        work.to_write.set()
 
 
 def _leave(room: asyncio.Semaphore, answers: int) -> None:
@@ -211,29 +218,34 @@ async def _end(
         for _ in readers:
             work.due.put_nowait(None)
         await asyncio.wait(readers)
-    await work.read.put(None)
+    work.ended = True
+    work.to_write.set()
 
 
 async def _write(pull: Pull, work: Threads) -> None:
-    """Whatever has arrived goes into one transaction: a slow database makes batches larger, not more."""
-    open_end = True
-    while open_end:
-        parts: list[Part] = []
-        while _answers(parts) < ANSWERS_A_WRITE and _size(parts) < MESSAGES_A_WRITE:
-            part = await work.read.get()
-            if part is None:
-                open_end = False
-                break
-            parts.append(part)
-        if parts:
-            work.unsettled |= await save_parts(pull, parts)
-            _leave(work.room, _answers(parts))
-            work.handed_out.difference_update(
-                part.session_id for part in parts if part.progress and part.ends_thread
-            )
+    """Whatever has been read when it is its turn: a slow database makes batches larger, not more."""
+    while work.read or not work.ended:
+        await work.to_write.wait()
+        if not work.read:
+            continue
+        parts, unsettled = await save_parts(pull, lambda: _take(work))
+        work.unsettled |= unsettled
+        _leave(work.room, _answers(parts))
+        work.handed_out.difference_update(
+            part.session_id for part in parts if part.progress and part.ends_thread
+        )
 
 
-def _answers(parts: Sequence[Part]) -> int:
+def _take(work: Threads) -> list[Part]:
+    parts: list[Part] = []
+    while work.read and _size(parts) < MESSAGES_A_WRITE:
+        parts.append(work.read.popleft())
+    if _answers(work.read) < ANSWERS_A_WRITE and not work.ended:
+        work.to_write.clear()
+    return parts
+
+
+def _answers(parts: Iterable[Part]) -> int:
     return sum(part.answers for part in parts)
 
 
@@ -241,8 +253,28 @@ def _size(parts: Sequence[Part]) -> int:
     return sum(len(part.messages) for part in parts)
 
 
-async def save_parts(pull: Pull, parts: Sequence[Part]) -> dict[str, tuple[int, int | None]]:
-    """Those that are to be read again, but not at once: session id to the state they were read for."""
+async def save_parts(
+    pull: Pull, take: Callable[[], Sequence[Part]]
+) -> tuple[Sequence[Part], dict[str, tuple[int, int | None]]]:
+    """Write the parts that `take` gives when it is their turn.
+
+    With them those that are to be read again, but not at once: session id to the state they were read for.
+    """
+    parts: list[Part] = []
+
+    def build() -> Save:
+        parts.extend(take())
+        return _save_of(pull, parts)
+
+    outcome = await pull.save_when_possible(build)
+    return parts, {
+        part.session_id: (part.progress.version_ms, part.progress.fingerprint)
+        for part in parts
+        if part.progress and conversation_id(pull.website_id, part.session_id) in outcome.unsettled
+    }
+
+
+def _save_of(pull: Pull, parts: Sequence[Part]) -> Save:
     gone = {part.session_id: part.gone_ms for part in parts if part.gone_ms is not None}
     removed = [removal for part in parts for removal in part.removed]
 
@@ -252,13 +284,13 @@ async def save_parts(pull: Pull, parts: Sequence[Part]) -> dict[str, tuple[int, 
         if removed:
             await remove_messages(connection, pull.rules, removed)
 
-    outcome = await pull.save(
+    return Save(
         Batch(
             pull.website_id,
             messages=[m for part in parts for m in part.messages],
             threads=[part.progress for part in parts if part.progress],
         ),
-        remove,
+        also=[remove],
         rejected=[r for part in parts for r in part.rejected],
         counts={
             "threads_done": sum(part.ends_thread for part in parts),
@@ -266,8 +298,3 @@ async def save_parts(pull: Pull, parts: Sequence[Part]) -> dict[str, tuple[int, 
             "removed": len(gone) + len(removed),
         },
     )
-    return {
-        part.session_id: (part.progress.version_ms, part.progress.fingerprint)
-        for part in parts
-        if part.progress and conversation_id(pull.website_id, part.session_id) in outcome.unsettled
-    }

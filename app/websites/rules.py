@@ -50,7 +50,11 @@ async def lock_website(connection: AsyncConnection, website_id: str) -> None:
 
     Taken before the page's fence, so that no page of the old one is committed behind it (FAILURES case 51).
     """
-    await lock_key(connection, f"website {website_id}")
+    await lock_key(connection, lock_of(website_id))
+
+
+def lock_of(website_id: str) -> str:
+    return f"website {website_id}"
 
 
 async def require_website(connection: AsyncConnection, website_id: str) -> StoredRow:

@@ -99,7 +99,7 @@ class Story:
     async def write(self, number: int) -> None:
         fetched = self.fetched.pop(number % len(self.fetched))
         if isinstance(fetched, list):
-            await save_parts(self.pull, fetched)
+            await save_parts(self.pull, lambda: fetched)
         elif fetched.items and "session_id" in fetched.items[0]:
             await save_conversations(self.pull, fetched)
         else:

@@ -105,8 +105,9 @@ async def test_case_030_edit_is_newer_than_the_batch(database_url: str) -> None:
         assert len(edited) > 5
         for fingerprint in edited:
             edit_message(world, site, 23, fingerprint, "as it is now")
-        await save_parts(pull, [await _read_part(pull, site.session_id(23))])
-        await save_parts(pull, [part])
+        whole = await _read_part(pull, site.session_id(23))
+        await save_parts(pull, lambda: [whole])
+        await save_parts(pull, lambda: [part])
         stored = await crisp.rows(
             select(messages.c.fingerprint, messages.c.body, messages.c.edited_at)
         )
@@ -190,7 +191,7 @@ async def test_case_031_thread_of_a_conversation_that_was_removed(database_url: 
 
         await crisp.db.transact(hook)
         remove_conversation(crisp.world, site, 4)
-        await save_parts(pull, [part])
+        await save_parts(pull, lambda: [part])
         await _assert_as_in_crisp(crisp)
         rows = await crisp.rows(
             select(conversations.c.messages_due).where(conversations.c.session_id == session)
