@@ -19,7 +19,6 @@ from app.companies.store import Alias
 from app.contacts import lists, readers, values
 from app.contacts.custom_keys import custom_key
 from app.contacts.problems import Wrong
-from app.contacts.readers import text_of
 from app.db.base import StoredRow, new_id
 from app.edits.authors import told_by
 from app.edits.contact_form import is_plain
@@ -86,7 +85,7 @@ def texts_of(company: Company) -> dict[str, str]:
         "attributes.description": "",
     }
     plain = {key: value for key, value in row.attributes.items() if is_plain(value)}
-    return texts | {f"{ATTRIBUTE}{key}": text_of(value) for key, value in plain.items()}
+    return texts | {f"{ATTRIBUTE}{key}": readers.text_of(value) for key, value in plain.items()}
 
 
 def follows(company: Company) -> dict[str, str]:

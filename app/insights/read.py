@@ -8,7 +8,7 @@ more finds their companies.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,7 +33,7 @@ from app.insights.groups import (
     newest_first,
     summed_by,
 )
-from app.insights.keep import read_changed, read_facts
+from app.insights.keep import FACTS, read_changed, read_facts
 from app.insights.tables import thread_facts
 from app.insights.thread import ThreadFacts, facts_of, figures_of
 from app.insights.threads import read_said
@@ -45,11 +45,6 @@ MOST, MOST_READ = 100_000, 20_000
 period is asked for.
 """
 _TOO_MANY = "More than {:,} conversations were opened then: ask for a shorter period."
-_FACTS = [
-    column
-    for column in thread_facts.c
-    if column.name not in {"website_id", "conversation_id", "waiting_since"}
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +103,16 @@ async def read_opened(
     # Before the facts: whatever is kept meanwhile makes them newer, never older.
     changed = await read_changed(connection, website_id, hours) if as_of is None else None
     rows = await _rows(connection, where, with_contacts=with_contacts)
-    unkept = [row.id for row in rows if not _is_kept(row, changed)]
+    unkept = [
+        own_id for own_id, kept, *_ in rows if not kept or changed is None or own_id in changed
+    ]
     if len(unkept) > MOST_READ:
         raise Refused(_TOO_MANY.format(MOST_READ))
     if unkept and len(unkept) < len(rows):
         where = (conversations.c.website_id == website_id, is_one_of(conversations.c.id, unkept))
     said = await read_said(connection, *where, until=as_of) if unkept else {}
     read = {own_id: facts_of(said.get(own_id, ()), hours) for own_id in unkept}
-    return [_opened(row, read.get(row.id) or _kept(row), as_of) for row in rows]
-
-
-def _is_kept(row: StoredRow, changed: Collection[str] | None) -> bool:
-    return changed is not None and row.reopenings is not None and row.id not in changed
-
-
-def _kept(row: StoredRow) -> ThreadFacts:
-    known = row.responder_now
-    return read_facts(row, row.responder if known is None else known)
+    return [_opened(row, read, as_of) for row in rows]
 
 
 async def read_nth_newest(
@@ -162,18 +150,18 @@ def _within(website_id: str, period: Period) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _opened(row: StoredRow, facts: ThreadFacts, as_of: datetime | None) -> Opened:
-    figures = figures_of(facts, row.status if as_of is None else None)
+def _opened(row: StoredRow, read: Mapping[str, ThreadFacts], as_of: datetime | None) -> Opened:
+    # By place, as in `read_facts`.
+    (
+        own_id, _, status, rating, opened_at, assigned_to, contact_id, name, email, responder,
+        *facts,
+    ) = row  # fmt: skip
+    told = read.get(own_id) or read_facts(facts, responder)
+    figures = figures_of(told, status if as_of is None else None)
     # A contact that is gone, or that has no name yet, is named by its address.
-    named = row.contact_name or row.contact_email or ""
-    contact = (row.contact_id, named) if row.contact_id is not None else None
-    return Opened(
-        id=row.id,
-        opened_at=row.crisp_created_at,
-        contact=contact,
-        operator=figures.responder or row.assigned_to,
-        counted=Counted(figures, row.rating if as_of is None else None),
-    )
+    contact = (contact_id, name or email or "") if contact_id is not None else None
+    counted = Counted(figures, rating if as_of is None else None)
+    return Opened(own_id, opened_at, contact, figures.responder or assigned_to, counted)
 
 
 async def _rows(
@@ -192,6 +180,7 @@ async def _rows(
     rows = await connection.execute(
         select(
             c.id,
+            f.reopenings.is_not(None).label("kept"),
             c.status,
             c.rating,
             c.crisp_created_at,
@@ -201,7 +190,7 @@ async def _rows(
                 for column in of_contacts
             ),
             responders.c.name.label("responder_now"),
-            *_FACTS,
+            *FACTS,
         )
         .select_from(
             talks.outerjoin(operators, assigned)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import and_, func, or_, select, union_all
+from sqlalchemy import CTE, and_, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
 from app.conversations.tables import conversation_companies, conversations
 from app.db.base import AnySelect, StoredRow, UtcDateTime
+from app.db.together import ask_together
+from app.insights.moved import busiest_of, moved_lately, spoken_at
 from app.insights.waiting import find_waiting, reason_columns
 
 Reason = Literal["waiting", "badly_rated", "silent"]
@@ -22,11 +24,9 @@ SILENT_DAYS = 30
 WAITING_HOURS = 24
 BAD_RATING = 2.0
 RATED_WITHIN = timedelta(days=90)
-_CLOCKS = timedelta(days=1)
 
 _c, _link = conversations.c, conversation_companies.c
 _OWNED = and_(_link.website_id == _c.website_id, _link.conversation_id == _c.id)
-_spoken_at = func.coalesce(_c.last_message_at, _c.crisp_updated_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,40 @@ async def accounts_at_risk(
     Silent: nobody wrote for so many days. `reason` leaves out those for which it does not hold. `changed`:
     what `read_changed` told before. Two statements.
     """
-    silent_since = now - timedelta(days=limits.silent_days)
-    waiting_since = now - timedelta(hours=limits.waiting_hours)
-    found = await _find(
-        connection, website_id, silent_since, waiting_since, now - RATED_WITHIN, changed
-    )
+    moved = moved_lately(website_id, now - timedelta(days=limits.silent_days))
+    asked = _asked(website_id, now, limits, changed, moved)
+    found = _by_company((await connection.execute(asked)).all())
+    return await _at_risk(connection, website_id, now, found, reason, start, most)
+
+
+async def accounts_at_a_glance(
+    connection: AsyncConnection,
+    website_id: str,
+    now: datetime,
+    changed: Collection[str] | None,
+    *,
+    at_risk: int,
+    busiest: int,
+) -> tuple[AtRisk, Sequence[Any]]:
+    """So many of the accounts at risk, as by `accounts_at_risk`, and so many of those with the most
+    conversations that moved in the last SILENT_DAYS: `id`, `name`, `moved`, `open`. Two statements.
+    """
+    moved = moved_lately(website_id, now - timedelta(days=SILENT_DAYS))
+    asked = _asked(website_id, now, USUAL_LIMITS, changed, moved)
+    rows, busy = await ask_together(connection, asked, busiest_of(moved, website_id, busiest))
+    found = _by_company(rows)
+    return await _at_risk(connection, website_id, now, found, None, 0, at_risk), busy
+
+
+async def _at_risk(
+    connection: AsyncConnection,
+    website_id: str,
+    now: datetime,
+    found: Sequence[_Found],
+    reason: Reason | None,
+    start: int,
+    most: int | None,
+) -> AtRisk:
     wanted = [one for one in found if reason is None or reason in one.reasons]
     ordered = sorted(wanted, key=lambda one: _urgency(one, now))
     shown = ordered[start:] if most is None else ordered[start : start + most]
@@ -124,28 +153,25 @@ def _urgency(one: _Found, now: datetime) -> tuple[Any, ...]:
     return -len(one.reasons), one.waiting_since or now, one.name, one.company_id
 
 
-async def _find(
-    connection: AsyncConnection,
-    website_id: str,
-    silent_since: datetime,
-    waiting_since: datetime,
-    rated_since: datetime,
-    changed: Collection[str] | None,
-) -> list[_Found]:
+def _asked(
+    website_id: str, now: datetime, limits: Limits, changed: Collection[str] | None, moved: CTE
+) -> AnySelect:
+    """A row for each reason of each account."""
+    waiting_since = now - timedelta(hours=limits.waiting_hours)
     reasons = union_all(
         find_waiting(website_id, waiting_since, changed),
-        _badly_rated(website_id, rated_since),
-        _silent(website_id, silent_since),
+        _badly_rated(website_id, now - RATED_WITHIN),
+        _silent(website_id, moved),
     ).subquery("reasons")
-    rows = await connection.execute(
+    theirs = and_(companies.c.website_id == website_id, companies.c.id == reasons.c.company_id)
+    return (
         select(reasons, companies.c.name)
-        .join_from(
-            reasons,
-            companies,
-            and_(companies.c.website_id == website_id, companies.c.id == reasons.c.company_id),
-        )
+        .join_from(reasons, companies, theirs)
         .where(companies.c.deleted_at.is_(None))
     )
+
+
+def _by_company(rows: Iterable[Any]) -> list[_Found]:
     found: dict[str, _Found] = {}
     for row in rows:
         one = found.setdefault(row.company_id, _Found(row.company_id, row.name))
@@ -170,22 +196,12 @@ def _badly_rated(website_id: str, since: datetime) -> AnySelect:
     )
 
 
-def _silent(website_id: str, since: datetime) -> AnySelect:
-    """Companies that once talked, without those of which a conversation moved since then.
+def _silent(website_id: str, moved: CTE) -> AnySelect:
+    """Companies that once talked, without those of which somebody spoke lately.
 
     What moved lately is little and found by an index; the last contact of all of them is not.
     """
-    moved = (
-        select(_link.company_id)
-        .join_from(conversations, conversation_companies, _OWNED)
-        .where(
-            _c.website_id == website_id,
-            _c.deleted_at.is_(None),
-            # A message moves this as well, give or take the clocks, and there is an index by it.
-            or_(_c.crisp_updated_at >= since - _CLOCKS, _c.crisp_updated_at.is_(None)),
-            _spoken_at > since,
-        )
-    )
+    spoke = select(moved.c.company_id).where(moved.c.spoke == 1, moved.c.company_id.is_not(None))
     talked = (
         select(_link.company_id)
         .join_from(conversations, conversation_companies, _OWNED)
@@ -193,13 +209,13 @@ def _silent(website_id: str, since: datetime) -> AnySelect:
             _link.website_id == website_id,
             _link.company_id == companies.c.id,
             _c.deleted_at.is_(None),
-            _spoken_at.is_not(None),
+            spoken_at.is_not(None),
         )
         .correlate(companies)
         .exists()
     )
     return select(*reason_columns(companies.c.id, "silent")).where(
-        companies.c.website_id == website_id, companies.c.id.not_in(moved), talked
+        companies.c.website_id == website_id, companies.c.id.not_in(spoke), talked
     )
 
 
@@ -207,7 +223,7 @@ async def _last_contact(
     connection: AsyncConnection, website_id: str, company_ids: Sequence[str]
 ) -> dict[str, datetime]:
     """When somebody last wrote in a conversation of each of them."""
-    last = func.max(_spoken_at, type_=UtcDateTime())
+    last = func.max(spoken_at, type_=UtcDateTime())
     rows: Sequence[StoredRow] = (
         await connection.execute(
             select(_link.company_id, last.label("last_at"))

@@ -7,7 +7,7 @@ a link sent to a colleague shows the same rows. With one website the URL stays s
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -100,6 +100,17 @@ async def visit(request: Request) -> AsyncIterator[Visit]:
         if frame.website is None:
             raise NoWebsite
         yield Visit(request, connection, frame)
+
+
+@asynccontextmanager
+async def visit_with_two(request: Request) -> AsyncIterator[tuple[Visit, AsyncConnection]]:
+    """As `visit`, with a connection for what takes long, to be asked for while the rest is."""
+    db = database_of(request)
+    async with AsyncExitStack() as open_until_read:
+        async with db.taking_two:
+            page = await open_until_read.enter_async_context(visit(request))
+            beside = await open_until_read.enter_async_context(db.read())
+        yield page, beside
 
 
 @asynccontextmanager

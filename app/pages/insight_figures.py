@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Refused
 from app.insights.groups import (
@@ -78,26 +80,54 @@ def hours_here(page: Visit) -> BusinessHours:
     return read_hours(website.business_hours or usual, website.time_zone)
 
 
+def names_companies(by: str | None) -> bool:
+    """Whether these groups are, or have among them, companies; by nothing else there are several."""
+    return by not in {"contact", "operator", "week"}
+
+
 async def read_figures(
-    page: Visit, asked: AskedFigures | None = None, *narrowed: ColumnElement[bool]
+    page: Visit,
+    asked: AskedFigures | None = None,
+    *narrowed: ColumnElement[bool],
+    beside: AsyncConnection | None = None,
 ) -> Figures:
-    """At most five statements."""
+    """At most five statements. The companies are read over `beside` meanwhile, where it is given."""
     moments, hours = page.frame.moments, hours_here(page)
     asked = asked or read_asked(page.request.query_params, moments)
     if asked.usual:
         asked = await _not_too_long(page, asked, *narrowed)
-    period = asked.period(moments)
     try:
-        opened = await read_opened(
-            page.connection, page.website_id, period, hours, *narrowed,
-            with_contacts=asked.by == "contact",
-        )  # fmt: skip
+        opened, owners = await _read(page, asked, hours, narrowed, beside)
     except Refused as error:
         return Figures(asked, hours, [], {}, error.message)
-    owners: Owners = {}
-    if asked.by in {None, "company"} and not narrowed:
-        owners = await read_owners(page.connection, page.website_id, period)
     return Figures(asked, hours, opened, owners)
+
+
+async def _read(
+    page: Visit,
+    asked: AskedFigures,
+    hours: BusinessHours,
+    narrowed: Sequence[ColumnElement[bool]],
+    beside: AsyncConnection | None,
+) -> tuple[Sequence[Opened], Owners]:
+    website_id, period = page.website_id, asked.period(page.frame.moments)
+
+    async def opened() -> Sequence[Opened]:
+        return await read_opened(
+            page.connection, website_id, period, hours, *narrowed,
+            with_contacts=asked.by == "contact",
+        )  # fmt: skip
+
+    async def owners() -> Owners:
+        if not names_companies(asked.by) or narrowed:
+            return {}
+        return await read_owners(beside or page.connection, website_id, period)
+
+    if beside is None:
+        return await opened(), await owners()
+    both = asyncio.create_task(opened()), asyncio.create_task(owners())
+    await asyncio.gather(*both, return_exceptions=True)
+    return both[0].result(), both[1].result()
 
 
 async def _not_too_long(

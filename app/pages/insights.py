@@ -25,8 +25,8 @@ from app.insights.risk import (
     accounts_at_risk,
 )
 from app.pages.access import viewer
-from app.pages.frame import visit
-from app.pages.insight_figures import Figures, read_figures, week_charts
+from app.pages.frame import visit, visit_with_two
+from app.pages.insight_figures import Figures, names_companies, read_figures, week_charts
 from app.pages.insight_period import BYS, SHOWN
 from app.pages.rows import AnyRow
 from app.pages.text import one_line
@@ -64,8 +64,13 @@ def part_of(rows: Sequence[Any], number: int) -> Part:
 
 @router.get("/insights")
 async def insights(request: Request) -> Response:
-    async with visit(request) as page:
-        figures = await read_figures(page)
+    # Another connection only where something is asked over it.
+    if names_companies(request.query_params.get("by")):
+        async with visit_with_two(request) as (page, beside):
+            figures = await read_figures(page, beside=beside)
+    else:
+        async with visit(request) as page:
+            figures = await read_figures(page)
     asked = figures.asked
     shown: tuple[By, ...] = (asked.by,) if asked.by else ("week", "operator", "company")
     groups = {by: figures.groups(by) for by in shown}

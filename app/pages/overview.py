@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.insights.keep import read_changed
-from app.insights.risk import accounts_at_risk
+from app.insights.risk import accounts_at_a_glance
 from app.pages import queries_conversations, queries_figures
 from app.pages import queries_overview as queries
 from app.pages.access import viewer
 from app.pages.charts import opened_chart
-from app.pages.frame import Frame, Visit, database_of, visit
+from app.pages.frame import Frame, Visit, visit_with_two
 from app.pages.parts import quota_now
 from app.pages.run_words import view_run
 
@@ -43,13 +41,8 @@ class Step:
 @router.get("/")
 async def overview(request: Request) -> Response:
     quota = await quota_now(request)
-    db = database_of(request)
-    async with AsyncExitStack() as open_until_read:
-        async with db.taking_two:
-            page = await open_until_read.enter_async_context(visit(request))
-            beside = await open_until_read.enter_async_context(db.read())
+    async with visit_with_two(request) as (page, beside):
         changed = await read_changed(page.connection, page.website_id)
-        # What takes longest is asked for on a connection of its own, while the rest is.
         companies = asyncio.create_task(read_companies(beside, page, changed))
         content = asyncio.create_task(read_content(page, changed))
         await asyncio.gather(companies, content, return_exceptions=True)
@@ -62,13 +55,15 @@ async def read_companies(
     connection: AsyncConnection, page: Visit, changed: Collection[str] | None
 ) -> dict[str, Any]:
     """The accounts at risk, and the busiest companies."""
-    website_id, now = page.website_id, page.frame.moments.now
-    return {
-        "at_risk": await accounts_at_risk(connection, website_id, now, changed, most=AT_RISK),
-        "busiest": await queries.busiest(
-            connection, website_id, now - timedelta(days=DAYS), BUSIEST
-        ),
-    }
+    at_risk, busiest = await accounts_at_a_glance(
+        connection,
+        page.website_id,
+        page.frame.moments.now,
+        changed,
+        at_risk=AT_RISK,
+        busiest=BUSIEST,
+    )
+    return {"at_risk": at_risk, "busiest": busiest}
 
 
 async def read_content(page: Visit, changed: Collection[str] | None) -> dict[str, Any]:

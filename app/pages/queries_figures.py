@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, select
@@ -33,12 +34,17 @@ def _in_spans(
     moments: Moments, spans: Sequence[tuple[date, date]], label: str, what: Any
 ) -> list[ColumnElement[Any]]:
     opened = conversations.c.crisp_created_at
-    starts = [moments.start_of(first) for first, _ in spans]
-    ends = [*starts[1:], moments.start_of(spans[-1][1] + timedelta(days=1))]
+    begin = moments.start_of(spans[0][0])
+    edges = pairwise([begin, *_ends(moments, spans)])
     return [
         func.sum(case((and_(opened >= start, opened < end), what), else_=0)).label(f"{label}_{n}")
-        for n, (start, end) in enumerate(zip(starts, ends, strict=True))
+        for n, (start, end) in enumerate(edges)
     ]
+
+
+def _ends(moments: Moments, spans: Sequence[tuple[date, date]]) -> list[datetime]:
+    after = moments.start_of(spans[-1][1] + timedelta(days=1))
+    return [*(moments.start_of(first) for first, _ in spans[1:]), after]
 
 
 async def opened_in(
@@ -49,14 +55,24 @@ async def opened_in(
 ) -> list[int]:
     """How many were opened in each of the days or weeks, which follow each other."""
     c, begin = conversations.c, moments.start_of(spans[0][0])
-    query = select(*_in_spans(moments, spans, "opened", 1)).where(
-        c.website_id == website_id,
-        c.deleted_at.is_(None),
-        c.crisp_created_at >= begin,
-        # Nothing is updated before it is opened, and there is an index by this.
-        c.crisp_updated_at >= begin,
+    # A sum for each span would look at each conversation once for each of them.
+    span: ColumnElement[int] = case(
+        *((c.crisp_created_at < end, n) for n, end in enumerate(_ends(moments, spans)))
     )
-    return [int(total or 0) for total in (await connection.execute(query)).one()]
+    found = (
+        select(span.label("span"))
+        .where(
+            c.website_id == website_id,
+            c.deleted_at.is_(None),
+            c.crisp_created_at >= begin,
+            # Nothing is updated before it is opened, and there is an index by this.
+            c.crisp_updated_at >= begin,
+        )
+        .subquery("found")
+    )
+    query = select(found.c.span, func.count()).group_by(found.c.span)
+    counts: dict[int, int] = {row[0]: row[1] for row in await connection.execute(query)}
+    return [counts.get(n, 0) for n in range(len(spans))]
 
 
 async def figures(

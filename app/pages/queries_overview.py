@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.companies.tables import companies
 from app.contacts.tables import contacts
-from app.conversations.tables import conversation_companies, conversations
+from app.conversations.tables import conversations
 from app.db.together import ask_together
 from app.insights.waiting import waiting_threads
 from app.pages.queries_conversations import OPEN
@@ -87,40 +87,6 @@ def _newest(website_id: str, limit: int) -> AnySelect:
     query = rows_of(website_id).where(c.crisp_updated_at.is_not(None))
     order = (c.crisp_updated_at.desc(), c.id.desc())
     return query.order_by(*order).limit(limit)
-
-
-async def busiest(
-    connection: AsyncConnection, website_id: str, since: datetime, limit: int
-) -> Sequence[AnyRow]:
-    """The companies with the most conversations that moved since then."""
-    c, link = conversations.c, conversation_companies.c
-    recent = (
-        select(c.id, c.status)
-        .where(c.website_id == website_id, c.deleted_at.is_(None), c.crisp_updated_at >= since)
-        .subquery("recent")
-    )
-    owned = and_(link.website_id == website_id, link.conversation_id == recent.c.id)
-    counted = (
-        select(
-            link.company_id,
-            func.count().label("moved"),
-            func.sum(case((recent.c.status.in_(OPEN), 1), else_=0)).label("open"),
-        )
-        # An outer join, so that SQLite begins with the recent ones and not with all links.
-        .select_from(recent.outerjoin(conversation_companies, owned))
-        .group_by(link.company_id)
-        .order_by(func.count().desc(), link.company_id)
-        .limit(limit + 1)
-        .subquery("counted")
-    )
-    query = (
-        select(companies.c.id, companies.c.name, counted.c.moved, counted.c.open)
-        .join_from(companies, counted, companies.c.id == counted.c.company_id)
-        .where(companies.c.website_id == website_id)
-        .order_by(counted.c.moved.desc(), companies.c.id)
-        .limit(limit)
-    )
-    return (await connection.execute(query)).all()
 
 
 async def last_runs(connection: AsyncConnection, website_id: str) -> dict[str, AnyRow]:
