@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -52,11 +52,11 @@ class Asks(Protocol):
     ) -> Answer: ...  # raises what `CrispClient.get` raises
 
 
-Presses = Callable[[], bool]
+Presses = Callable[[], Awaitable[bool]]
 """Whether what was read so far is to be given away before more is asked for."""
 
 
-def no_hurry() -> bool:
+async def no_hurry() -> bool:
     return False
 
 
@@ -128,7 +128,7 @@ async def _read_back(
             return
         if known_ms is None:
             part.progress = _progress(row, batch.back_to_ms, newest_ms, began_ms)
-            if batches % BATCHES_A_PART == 0 or presses():
+            if batches % BATCHES_A_PART == 0 or await presses():
                 yield part
                 part = Part(row.session_id, batch.back_to_ms)
 

@@ -9,26 +9,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations
-from app.crisp.client import Answer, CrispClient, refuse_path_part
+from app.crisp.client import refuse_path_part
 from app.crisp.errors import Circular, Gone, Permanent
 from app.db.base import StoredRow
 from app.errors import CrispsyncError
 from app.ingest import remove_conversations, remove_messages
 from app.records import Batch, Rejected, conversation_id
 from app.sync.pull import Pull, Save, Stopped
+from app.sync.readers import UNWRITTEN, Reader
 from app.sync.thread import Part
 from app.sync.unmentioned import read_and_compare
 
 AHEAD = 100
-UNWRITTEN = 50
-"""Answers that are asked for and not yet written: no more has to be asked for again after a kill."""
 ANSWERS_A_WRITE = 25
 MESSAGES_A_WRITE = 800
 COUNT_EVERY = 2.0  # seconds; the total is for people to look at
@@ -47,32 +46,6 @@ class Threads:
     unsettled: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     stopped_by: Exception | None = None
     counted_at: float = float("-inf")
-
-
-@dataclass(slots=True)
-class Reader:
-    """One of those that ask at the same time. Each answer takes room until it is written.
-
-    Who holds some waits for no more, or all could wait for each other.
-    """
-
-    pull: Pull
-    room: asyncio.Semaphore
-    held: int = 0
-
-    @property
-    def client(self) -> CrispClient:
-        return self.pull.client
-
-    async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
-        if not self.held or not self.room.locked():
-            await self.room.acquire()
-            self.held += 1
-        return await self.pull.get(path, params)
-
-    def hand_over(self) -> int:
-        held, self.held = self.held, 0
-        return held
 
 
 async def pull_threads(pull: Pull, more: asyncio.Event, listing: asyncio.Task[None]) -> None:
@@ -175,7 +148,7 @@ async def _read(pull: Pull, work: Threads) -> None:
 
 async def _read_one(reader: Reader, work: Threads, row: StoredRow) -> None:
     try:
-        async for part in read_and_compare(reader.pull.db, reader, row, work.room.locked):
+        async for part in read_and_compare(reader.pull.db, reader, row, reader.presses):
             _pass_on(work, reader, part)
     except Gone as error:
         _pass_on(work, reader, await confirm_gone(reader.pull, row.session_id, error))

@@ -28,9 +28,9 @@ from app.sync.conversations import fetch_conversations
 from app.sync.execute import Ending, _end, execute
 from app.sync.leases import Claim, LeaseLost, claim, fence, finish, release
 from app.sync.pull import split_rejected
+from app.sync.readers import UNWRITTEN
 from app.sync.runs import request_run
 from app.sync.tables import sync_runs
-from app.sync.threads import UNWRITTEN
 from app.sync.worker import Worker
 from tests.fixtures.program import Program, Running
 from tests.flows.steps import CONVERSATIONS, MESSAGES, PEOPLE, pull_of, until, website_row
