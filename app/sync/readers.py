@@ -41,7 +41,7 @@ class Reader:
         await self.room.acquire()
         self.held += 1
 
-    async def presses(self) -> bool:
+    async def must_hand_over(self) -> bool:
         """Takes room for the next answer, or tells that there is none."""
         if self.room.locked():
             return True

@@ -52,16 +52,16 @@ class Asks(Protocol):
     ) -> Answer: ...  # raises what `CrispClient.get` raises
 
 
-Presses = Callable[[], Awaitable[bool]]
+HandOver = Callable[[], Awaitable[bool]]
 """Whether what was read so far is to be given away before more is asked for."""
 
 
-async def no_hurry() -> bool:
+async def never() -> bool:
     return False
 
 
 async def read_thread(
-    pull: Asks, row: StoredRow, presses: Presses = no_hurry
+    pull: Asks, row: StoredRow, must_hand_over: HandOver = never
 ) -> AsyncIterator[Part]:
     """Parts of a conversation's messages, newest first: all of them, or those since the last reading.
 
@@ -72,20 +72,24 @@ async def read_thread(
     if row.messages_complete or row.messages_back_to_ms is not None:
         known_ms = row.messages_read_to_ms
     read_to_ms = row.messages_read_to_ms
-    async for part in _read_back(pull, row, None, known_ms, presses):
+    async for part in _read_back(pull, row, None, known_ms, must_hand_over):
         if part.progress is not None:
             read_to_ms = part.progress.read_to_ms
         yield part
     if not row.messages_complete and row.messages_back_to_ms is not None:
         # An earlier run stopped on the way back: go on from there.
-        async for part in _read_back(pull, row, row.messages_back_to_ms, None, presses):
+        async for part in _read_back(pull, row, row.messages_back_to_ms, None, must_hand_over):
             if part.progress is not None:
                 part.progress = replace(part.progress, read_to_ms=read_to_ms)
             yield part
 
 
 async def _read_back(
-    pull: Asks, row: StoredRow, before_ms: int | None, known_ms: int | None, presses: Presses
+    pull: Asks,
+    row: StoredRow,
+    before_ms: int | None,
+    known_ms: int | None,
+    must_hand_over: HandOver,
 ) -> AsyncIterator[Part]:
     """Walk back from `before_ms` to the thread's start, or to what is known already."""
     path = f"conversation/{refuse_path_part(row.session_id)}/messages"
@@ -128,7 +132,7 @@ async def _read_back(
             return
         if known_ms is None:
             part.progress = _progress(row, batch.back_to_ms, newest_ms, began_ms)
-            if batches % BATCHES_A_PART == 0 or await presses():
+            if batches % BATCHES_A_PART == 0 or await must_hand_over():
                 yield part
                 part = Part(row.session_id, batch.back_to_ms)
 

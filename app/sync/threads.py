@@ -148,7 +148,7 @@ async def _read(pull: Pull, work: Threads) -> None:
 
 async def _read_one(reader: Reader, work: Threads, row: StoredRow) -> None:
     try:
-        async for part in read_and_compare(reader.pull.db, reader, row, reader.presses):
+        async for part in read_and_compare(reader.pull.db, reader, row, reader.must_hand_over):
             _pass_on(work, reader, part)
     except Gone as error:
         _pass_on(work, reader, await confirm_gone(reader.pull, row.session_id, error))

@@ -19,14 +19,14 @@ from app.crisp.errors import Gone
 from app.db.base import StoredRow
 from app.db.session import Database
 from app.records import MESSAGE_SETTLE_MS, conversation_id
-from app.sync.thread import Asks, Part, Presses, no_hurry, read_thread
+from app.sync.thread import Asks, HandOver, Part, never, read_thread
 
 MOST = 50
 """Of one part of a thread at once; the rest is looked at when the thread is read the next time."""
 
 
 async def read_and_compare(
-    db: Database, asks: Asks, row: StoredRow, presses: Presses = no_hurry
+    db: Database, asks: Asks, row: StoredRow, must_hand_over: HandOver = never
 ) -> AsyncIterator[Part]:
     """What `read_thread` yields, each part with those of the stored messages that were removed in Crisp.
 
@@ -38,7 +38,7 @@ async def read_and_compare(
     shown: set[int] = set()
     stores_some = row.messages_complete or row.message_count > 0
     unsettled = False
-    async for part in read_thread(asks, row, presses):
+    async for part in read_thread(asks, row, must_hand_over):
         shown.update(message.fingerprint for message in part.messages)
         if stores_some and part.progress is not None:
             unsettled |= await _compare(db, asks, row, part, shown)
