@@ -17,6 +17,7 @@ from app.sandbox.installs import reinstall, uninstall
 from app.sandbox.message_changes import edit_message, send_message
 from app.sync.execute import execute
 from app.sync.leases import fence
+from app.sync.pull import CLOCK_DOUBT_MS
 from app.sync.runs import request_run
 from app.sync.tables import sync_runs
 from app.tables import metadata
@@ -176,7 +177,10 @@ async def test_case_052_this_machines_clock_is_ten_minutes_off(
         await crisp.assert_equals_truth()
         row: Any = (await crisp.rows(select(websites)))[0]
         lag_ms = world.clock.now() - row.conversations_read_to_ms
-        assert 2 * MINUTE <= lag_ms < 3 * MINUTE, "two minutes behind Crisp's clock, not this one"
+        # By what the first answers tell of that clock, which is known to less than CLOCK_DOUBT_MS.
+        assert 2 * MINUTE - CLOCK_DOUBT_MS < lag_ms < 3 * MINUTE, (
+            "behind Crisp's clock, not this one"
+        )
         send_message(world, site, 3, "One more thing")
         set_field(world, site, 4, "state", "resolved")
         begin_conversation(world, site, content="Somebody new", people_id=site.people_id(7))
