@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.db.base import dump_json
 from app.db.changes import watch_commits
+from app.db.page_cache import USUAL
 from app.db.sqlstate import is_full, is_transient
 from app.db.words import keep_words
 from app.errors import DatabaseAway, DiskFull, Refused
@@ -218,7 +219,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "synchronous=NORMAL",
         "foreign_keys=ON",
         "busy_timeout=30000",
-        "cache_size=-4000",
+        USUAL,
         "temp_store=MEMORY",
         # Each checkpoint waits for the disk: one every 64 MB, not every 4.
         "wal_autocheckpoint=16000",

@@ -7,6 +7,7 @@ conversation, over just the conversations that the change can touch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
+from contextlib import nullcontext
 from typing import Any
 
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations
 from app.db.changes import note_changes
 from app.db.lookup import find_rows
+from app.db.page_cache import large_page_cache
 from app.matching.statements import (
     depending_on_time,
     domain_of,
@@ -25,7 +27,7 @@ from app.matching.statements import (
     unlink_companies,
 )
 
-CHUNK = 400
+CHUNK, MANY = 400, 2_000
 
 
 async def relink(
@@ -39,15 +41,18 @@ async def relink(
 
     Those that are `fresh` were written just now and have none that could be taken away.
     """
-    for chunk in _chunks(ids):
-        await _execute(connection, link_contacts(whole=False), website_id, chunk)
-        await _link_companies(connection, website_id, chunk, fresh)
+    ids = set(ids)
+    async with large_page_cache(connection) if len(ids) > MANY else nullcontext():
+        for chunk in _chunks(ids):
+            await _execute(connection, link_contacts(whole=False), website_id, chunk)
+            await _link_companies(connection, website_id, chunk, fresh)
 
 
 async def relink_all(connection: AsyncConnection, website_id: str) -> None:
     """Match every conversation of a website anew, in a handful of statements."""
-    await _execute(connection, link_contacts(whole=True), website_id)
-    await _link_companies(connection, website_id)
+    async with large_page_cache(connection):
+        await _execute(connection, link_contacts(whole=True), website_id)
+        await _link_companies(connection, website_id)
 
 
 async def relink_companies(
