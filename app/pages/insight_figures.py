@@ -81,7 +81,7 @@ def hours_here(page: Visit) -> BusinessHours:
 
 
 def names_companies(by: str | None) -> bool:
-    """Whether these groups are, or have among them, companies; by nothing else there are several."""
+    """Whether the page shows companies: asked for, or because it shows a few groups of several kinds."""
     return by not in {"contact", "operator", "week"}
 
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import bindparam, insert, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.tables import audit_log
 from app.db.in_turn import Query, run_in_turn
@@ -68,3 +69,24 @@ async def test_what_is_refused_is_refused_as_by_a_statement_of_its_own(database_
         assert is_bad_value(refused.value)
         async with site.db.read() as connection:
             assert (await run_in_turn(connection, Query(_NAMED, {"id": site.id})))[0]
+
+
+async def test_case_074_a_connection_that_is_lost_is_another_try(
+    migrated_postgres_url: str,
+) -> None:
+    """Not through SQLAlchemy's own hands, and yet told from a value that the database refuses."""
+    async with connected(migrated_postgres_url) as site:
+        tries = 0
+
+        async def work(connection: AsyncConnection) -> str:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+                async with site.db.write() as other:
+                    await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            (rows,) = await run_in_turn(connection, Query(_NAMED, {"id": site.id}))
+            return str(rows[0][0])
+
+        assert await site.db.transact(work) == "Acme Chat"
+        assert tries == 2
