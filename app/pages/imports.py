@@ -198,7 +198,7 @@ def _as_file(name: str) -> dict[str, str]:
 
 @router.get("/imports/{import_id}/events")
 async def import_events(request: Request, import_id: str) -> Response:
-    """Server-sent events: `card` with the card's HTML whenever it changed, `end` after the last."""
+    """Server-sent events: `card` with the card's HTML whenever it changed, `end` once there is more to see than a card."""
     async with visit(request) as page:
         await require(page, import_id)
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -217,12 +217,12 @@ async def _cards(
         if row is None:
             return
         it = view_import(row)
+        if not it.live:
+            yield format_sse_event(event="end", data_str="finished")
+            return
         moments = Moments(frame.moments.zone, clock.now())
         card = fragment("import_card.html", frame.at(moments), it=it)
         if card != sent:
             yield format_sse_event(event="card", data_str=card, retry=1_000)
             sent = card
-        if not it.live:
-            yield format_sse_event(event="end", data_str="finished")
-            return
         await asyncio.sleep(TICK_SECONDS)

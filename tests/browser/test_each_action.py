@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
-from playwright.async_api import Error as PlaywrightError
 from pydantic import SecretStr
 from sqlalchemy import select
 
@@ -38,7 +37,6 @@ from workers.imports import ImportWork
 # Counting lines would double the time of the app behind the browser; quicker tests reach the same lines.
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.no_cover]
 
-PATIENCE = 10
 # What takes no form of a page.
 NO_FORM = {"/webhooks/crisp", "/webhooks/crisp/"}
 # What stands in the place of `{what}`, as far as a page offers it.
@@ -168,8 +166,8 @@ async def _do(page: Page, site: Acting, deed: Deed) -> None:
     if deed.stranger:
         await page.context.clear_cookies()
     if deed.page:
-        await _open(page, site.url + site.named(deed.page))
-    form = await _form(page, site.named(deed.form))
+        await page.goto(site.url + site.named(deed.page))
+    form = page.locator(site.named(deed.form)).first
     await form.evaluate(
         "one => { for (let at = one; at; at = at.parentElement) if (at.matches('details')) at.open = true }"
     )
@@ -182,29 +180,9 @@ async def _do(page: Page, site: Acting, deed: Deed) -> None:
     assert answer is not None
     assert answer.status < 400, (answer.status, await page.locator("main").inner_text())
     await expect(page.locator("body")).to_contain_text(re.compile(site.named(deed.seen), re.DOTALL))
-
-
-# What the browser says when a page that shows progress went on by itself at that very moment.
-WENT_ON_BY_ITSELF = ("ERR_ABORTED", "Not attached to an active page")
-
-
-async def _open(page: Page, address: str) -> None:
-    try:
-        await page.goto(address)
-    except PlaywrightError as error:
-        if not any(said in error.message for said in WENT_ON_BY_ITSELF):
-            raise
-        await page.goto(address)
-
-
-async def _form(page: Page, selector: str) -> Locator:
-    """It may come only when a worker has done its part."""
-    form = page.locator(selector).first
-    for _ in range(PATIENCE):
-        if await form.count():
-            break
-        await _open(page, page.url.partition("#")[0])
-    return form
+    # A page of an import that is worked at comes again by itself, with scripts and without: the next deed
+    # begins when it has.
+    await expect(page.locator("[data-reload][data-events]")).to_have_count(0)
 
 
 async def _is_of(form: Locator, route: str) -> None:

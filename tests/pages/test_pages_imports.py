@@ -212,13 +212,16 @@ async def test_too_much_is_refused_while_it_comes(browser: Browser) -> None:
     assert answer.status_code == 413
 
 
-async def test_progress_comes_by_itself(browser: Browser) -> None:
+async def test_a_page_of_an_import_that_is_done_comes_again(browser: Browser) -> None:
+    """By `end` alone: a card shown for the moment before would take what somebody presses with it."""
     path = (await browser.upload(b"email\na@x.example\n")).url.path
     await browser.send(f"{path}/plan", **{"to.0": "email", "mode": "merge"})
     await browser.work()
     stream = await browser.client.get(f"{path}/events")
-    assert "event: card" in stream.text
-    assert "event: end" in stream.text
+    assert stream.text == "event: end\ndata: finished\n\n"
+
+
+async def test_a_file_shows_how_one_is_made(browser: Browser) -> None:
     assert (await browser.client.get("/imports/sample.csv")).text.startswith("email,")
 
 
