@@ -34,7 +34,12 @@ from app.conversations.threads import (
 from app.db.sqlstate import is_bad_value
 from app.db.statistics import ensure_statistics
 from app.matching.keep_out import keep_out, refuse_erased, which_are_erased
-from app.matching.link import relink, relink_companies, touched_conversations
+from app.matching.link import (
+    relink,
+    relink_companies,
+    touched_conversations,
+    with_links,
+)
 from app.records import Batch, CompanyEdit, ContactEdit, MessageRecord, Rejected
 from app.websites.rules import WebsiteRules, lock_website
 
@@ -217,7 +222,9 @@ async def _write(
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
     since = rules.keeps_texts_since
-    fresh, changed = await write_conversations(connection, rules.id, batch.conversations, since)
+    fresh, changed = await write_conversations(
+        connection, rules.id, batch.conversations, with_links, since
+    )
     kept = _wanted_messages(rules, batch.messages)
     told = await write_messages(connection, rules.id, kept, since, batch.threads)
     answered = told.touched | await write_edits(connection, rules.id, batch.edits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -20,10 +20,15 @@ from app.records import ConversationRecord, OperatorRecord, conversation_id
 _KEY = ("website_id", "id")
 
 
+Linking = Callable[[AsyncConnection, str, Sequence[Row]], Awaitable[Sequence[Row]]]
+"""From rows of a website that are new to the same with whose they are."""
+
+
 async def write_conversations(
     connection: AsyncConnection,
     website_id: str,
     records: Sequence[ConversationRecord],
+    linking: Linking,
     texts_since: datetime | None = None,
 ) -> tuple[set[str], set[str]]:
     """Insert or update; the ids of those that are new here, and of those that said something new.
@@ -49,7 +54,8 @@ async def write_conversations(
             met.append({name: merged[name] for name in _MET})
         else:
             changed.append(merged)
-    await upsert(connection, conversations, fresh, key=_KEY, update=())
+    linked = await linking(connection, website_id, fresh)
+    await upsert(connection, conversations, linked, key=_KEY, update=())
     await update_rows(connection, conversations, _moved(known, changed), key=_KEY)
     await update_rows(connection, conversations, met, key=_KEY)
     return {row["id"] for row in fresh}, {row["id"] for row in changed}

@@ -14,7 +14,6 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    column,
     func,
     select,
     true,
@@ -23,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import AnySelect, StoredRow, dump_json
+from app.db.given import given_rows
 from app.db.sqlstate import driver_error
 
 Names = tuple[str, ...]
@@ -85,10 +85,7 @@ def _asked_on_sqlite(key: Names) -> list[Any]:
 
 
 def _asked_on_postgres(table: Table, key: Names) -> list[Any]:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-    typed = [column(name, table.c[name].type.dialect_impl(dialect)) for name in key]
-    rows = func.json_to_recordset(cast(_KEYS, postgresql.JSON)).table_valued(*typed)
-    asked = rows.render_derived("asked", with_types=True)
+    asked = given_rows("postgresql", table, key, "keys")
     return [_WEBSITE, *(asked.c[name] for name in key)]
 
 

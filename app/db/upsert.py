@@ -17,12 +17,10 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Table,
-    Text,
     and_,
     bindparam,
     case,
     cast,
-    column,
     func,
     literal,
     not_,
@@ -36,6 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import Told, dump_json, sqlite_value
 from app.db.changes import LOCKS, note_changes
+from app.db.given import given_rows
 from app.db.in_turn import Query
 
 Row = dict[str, Any]
@@ -230,8 +229,8 @@ async def _execute_rows(
         sql, values_of, sends = _sqlite_plan(statement, table)
         await connection.exec_driver_sql(sql, [_sent(values_of(row), sends) for row in rows])
         return
-    # One parameter for all rows: psycopg would quote each text of an array by itself.
-    picked = [{name: row[name] for name in names} for row in rows]
+    # One parameter for all rows: psycopg would quote each text of an array by itself. What is not told is NULL.
+    picked = [{name: value for name in names if (value := row[name]) is not None} for row in rows]
     await connection.execute(statement, {_ROWS: dump_json(picked)})
 
 
@@ -277,11 +276,7 @@ _ROWS = "all_rows"
 
 
 def _from_json(table: Table, names: Sequence[str]) -> Select[Any]:
-    """SELECT of the rows in the JSON text `all_rows`, each column in its own type."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-    columns = [column(name, table.c[name].type.dialect_impl(dialect)) for name in names]
-    rows = func.json_to_recordset(cast(bindparam(_ROWS, type_=Text()), postgresql.JSON))
-    source = rows.table_valued(*columns).render_derived("source", with_types=True)
+    source = given_rows("postgresql", table, names, _ROWS)
     return select(*(source.c[name] for name in names))
 
 

@@ -6,7 +6,7 @@ conversation, over just the conversations that the change can touch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,20 +16,55 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import now
 from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations
+from app.db.base import StoredRow, dump_json
 from app.db.changes import note_changes
 from app.db.lookup import find_rows
 from app.db.page_cache import large_page_cache
+from app.db.upsert import Row
+from app.matching.rules import MATCHED_BY
 from app.matching.statements import (
     depending_on_time,
     domain_of,
     link_companies,
     link_contacts,
+    matches_of_new,
     unlink_companies,
 )
 
 CHUNK = 400
 MANY = 2_000
 """From more conversations on, SQLite gets a large page cache: fewer come to the same pages seldom."""
+
+
+async def with_links(
+    connection: AsyncConnection, website_id: str, rows: Sequence[Row]
+) -> list[Row]:
+    """Rows of conversations that are not stored yet, with whose they are: written twice they would cost twice.
+
+    Their companies come with `relink`, once they are stored.
+    """
+    if not rows:
+        return []
+    asked = [{name: row[name] for name in MATCHED_BY} for row in rows]
+    found = await connection.execute(
+        matches_of_new(connection.dialect.name), {"website": website_id, "talks": dump_json(asked)}
+    )
+    links = {match.id: _link(match) for match in found}
+    owned = [own_id for own_id, link in links.items() if link["contact_id"] is not None]
+    note_changes(connection, "link", website_id, owned)
+    return [{**row, **links[row["id"]]} for row in rows]
+
+
+def _link(match: StoredRow) -> Row:
+    return {
+        "contact_id": match.contact_id,
+        "match_rule": match.rule,
+        "match_value": match.value,
+        "match_verified": match.verified,
+        "conflicting_contact_id": match.conflict,
+        "unmatched_reason": match.reason,
+        "matched_at": now() if match.contact_id is not None else None,
+    }
 
 
 async def relink(
@@ -41,12 +76,13 @@ async def relink(
 ) -> None:
     """Match these conversations anew and give them the companies of their contacts.
 
-    Those that are `fresh` were written just now and have none that could be taken away.
+    Those that are `fresh` were written just now, `with_links`, and have none that could be taken away.
     """
     ids = set(ids)
     async with large_page_cache(connection) if len(ids) > MANY else nullcontext():
         for chunk in _chunks(ids):
-            await _execute(connection, link_contacts(whole=False), website_id, chunk)
+            if known := [one for one in chunk if one not in fresh]:
+                await _execute(connection, link_contacts(whole=False), website_id, known)
             await _link_companies(connection, website_id, chunk, fresh)
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from app.contacts.tables import contact_emails, contacts
-from app.conversations.tables import conversations, link_decisions
+from app.conversations.tables import link_decisions
 from app.db.base import Flag
 
 REASONS = (
@@ -58,29 +58,38 @@ class Decision(NamedTuple):
     verified: ColumnElement[Any]
 
 
-def matches(website: ColumnElement[str], scope: ColumnElement[bool], *, whole: bool) -> Select[Any]:
-    """Columns id, contact_id, rule, value, verified, conflict, reason, of the conversations in `scope`."""
-    holders = _holders(website, scope, whole=whole)
-    decisions = _decisions(holders)
+MATCHED_BY = ("id", "people_id", "email_norm", "email_verified")
+"""What the rules look at of a conversation."""
+
+
+def matches(
+    talks: FromClause, website: ColumnElement[str], scope: ColumnElement[bool], *, whole: bool
+) -> Select[Any]:
+    """Columns id, contact_id, rule, value, verified, conflict, reason, of the conversations in `scope`.
+
+    `talks`: where they stand, with the columns MATCHED_BY.
+    """
+    holders = _holders(talks, website, scope, whole=whole)
+    decisions = _decisions(talks, holders)
     return (
         select(
-            conversations.c.id,
+            talks.c.id,
             _first(decisions, "contact_id").label("contact_id"),
             case(*((d.when, literal(d.rule)) for d in decisions), else_=null()).label("rule"),
             _first(decisions, "value").label("value"),
             _first(decisions, "verified", literal(False, Flag())).label("verified"),
             _conflict(holders).label("conflict"),
-            _reason(website, holders, decisions).label("reason"),
+            _reason(talks, website, holders, decisions).label("reason"),
         )
-        .select_from(_joined(website, holders))
-        .where(conversations.c.website_id == website, scope)
+        .select_from(_joined(talks, website, holders))
+        .where(scope)
     )
 
 
-def _decisions(holders: Any) -> list[Decision]:
+def _decisions(talks: FromClause, holders: Any) -> list[Decision]:
     id_counts = and_(_by_id.is_not(None), id_denial.c.contact_id.is_(None))
     address_counts = and_(holders.c.holders == 1, address_denial.c.contact_id.is_(None))
-    crisp, typed = conversations.c.people_id, conversations.c.email_norm
+    crisp, typed = talks.c.people_id, talks.c.email_norm
     yes = literal(True, Flag())
     return [
         Decision("manual", _pinned.is_not(None), _pinned, pin.c.decided_by, yes),
@@ -90,7 +99,7 @@ def _decisions(holders: Any) -> list[Decision]:
             address_counts,
             holders.c.contact_id,
             typed,
-            conversations.c.email_verified,
+            talks.c.email_verified,
         ),
     ]
 
@@ -109,7 +118,7 @@ def _conflict(holders: Any) -> ColumnElement[Any]:
 
 
 def _reason(
-    website: ColumnElement[str], holders: Any, decisions: list[Decision]
+    talks: FromClause, website: ColumnElement[str], holders: Any, decisions: list[Decision]
 ) -> ColumnElement[Any]:
     somebody = or_(_by_id.is_not(None), holders.c.holders == 1)
     return case(
@@ -117,29 +126,29 @@ def _reason(
         # A contact was found and yet does not count: a person said so.
         (somebody, literal("denied")),
         (holders.c.holders > 1, literal("ambiguous_email")),
-        (_was_removed(website), literal("contact_removed")),
-        (conversations.c.people_id.is_not(None), literal("unknown_person")),
-        (conversations.c.email_norm.is_not(None), literal("unknown_email")),
+        (_was_removed(talks, website), literal("contact_removed")),
+        (talks.c.people_id.is_not(None), literal("unknown_person")),
+        (talks.c.email_norm.is_not(None), literal("unknown_email")),
         else_=literal("no_identity"),
     )
 
 
-def _joined(website: ColumnElement[str], holders: Any) -> Any:
+def _joined(talks: FromClause, website: ColumnElement[str], holders: Any) -> Any:
     return (
-        conversations.outerjoin(
+        talks.outerjoin(
             by_id,
             and_(
                 by_id.c.website_id == website,
-                by_id.c.crisp_people_id == conversations.c.people_id,
+                by_id.c.crisp_people_id == talks.c.people_id,
             ),
         )
         .outerjoin(id_survivor, _survives(id_survivor, website, by_id))
-        .outerjoin(holders, holders.c.email_norm == conversations.c.email_norm)
+        .outerjoin(holders, holders.c.email_norm == talks.c.email_norm)
         .outerjoin(
             pin,
             and_(
                 pin.c.website_id == website,
-                pin.c.conversation_id == conversations.c.id,
+                pin.c.conversation_id == talks.c.id,
                 pin.c.decision == "pin",
             ),
         )
@@ -151,14 +160,16 @@ def _joined(website: ColumnElement[str], holders: Any) -> Any:
             ),
         )
         .outerjoin(pinned_survivor, _survives(pinned_survivor, website, pinned))
-        .outerjoin(id_denial, _denies(id_denial, website, _by_id))
-        .outerjoin(address_denial, _denies(address_denial, website, holders.c.contact_id))
+        .outerjoin(id_denial, _denies(id_denial, talks, website, _by_id))
+        .outerjoin(address_denial, _denies(address_denial, talks, website, holders.c.contact_id))
     )
 
 
-def _holders(website: ColumnElement[str], scope: ColumnElement[bool], *, whole: bool) -> Any:
+def _holders(
+    talks: FromClause, website: ColumnElement[str], scope: ColumnElement[bool], *, whole: bool
+) -> Any:
     """For each address in question how many live contacts have it, and one of them."""
-    asked = select(conversations.c.email_norm).where(conversations.c.website_id == website, scope)
+    asked = select(talks.c.email_norm).where(scope)
     # For all conversations at once, reading the addresses of all contacts costs less than choosing.
     in_question = true() if whole else contact_emails.c.email_norm.in_(asked)
     return (
@@ -205,7 +216,10 @@ _pinned = _live(pinned, pinned_survivor)
 
 
 def _denies(
-    denial: FromClause, website: ColumnElement[str], contact_id: ColumnElement[Any]
+    denial: FromClause,
+    talks: FromClause,
+    website: ColumnElement[str],
+    contact_id: ColumnElement[Any],
 ) -> ColumnElement[bool]:
     """A person's word about the contact, or about one that was merged into it."""
     merged = exists().where(
@@ -215,24 +229,24 @@ def _denies(
     )
     return and_(
         denial.c.website_id == website,
-        denial.c.conversation_id == conversations.c.id,
+        denial.c.conversation_id == talks.c.id,
         denial.c.decision == "deny",
         or_(denial.c.contact_id == contact_id, merged),
     )
 
 
-def _was_removed(website: ColumnElement[str]) -> ColumnElement[bool]:
+def _was_removed(talks: FromClause, website: ColumnElement[str]) -> ColumnElement[bool]:
     """The id, or the address, belongs to a contact that was removed."""
     by_address = exists().where(
         contact_emails.c.website_id == website,
-        contact_emails.c.email_norm == conversations.c.email_norm,
+        contact_emails.c.email_norm == talks.c.email_norm,
         removed.c.website_id == website,
         removed.c.id == contact_emails.c.contact_id,
         removed.c.deleted_at.is_not(None),
     )
     by_people_id = exists().where(
         removed.c.website_id == website,
-        removed.c.crisp_people_id == conversations.c.people_id,
+        removed.c.crisp_people_id == talks.c.people_id,
         removed.c.deleted_at.is_not(None),
     )
     return or_(by_people_id, by_address)

@@ -26,14 +26,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.companies.tables import companies, contact_companies, domain_ties
 from app.conversations.tables import conversation_companies, conversations
 from app.db.base import UtcDateTime
+from app.db.given import given_rows
 from app.db.one_of import is_one_of
-from app.matching.rules import matches
+from app.matching.rules import MATCHED_BY, matches
 
 WEBSITE: ColumnElement[str] = bindparam("website")
 
 
 def _scope(*, whole: bool) -> ColumnElement[bool]:
-    return true() if whole else is_one_of(conversations.c.id, "ids")
+    of_website = conversations.c.website_id == WEBSITE
+    return of_website if whole else and_(of_website, is_one_of(conversations.c.id, "ids"))
+
+
+@cache
+def matches_of_new(dialect: str) -> Select[Any]:
+    """Whose the conversations in the JSON text `talks` are, which are not stored yet."""
+    talks = given_rows(dialect, conversations, MATCHED_BY, "talks")
+    return matches(talks, WEBSITE, true(), whole=False)
 
 
 @cache
@@ -42,7 +51,7 @@ def link_contacts(*, whole: bool) -> Any:
 
     This and the next two return the ids of the conversations whose link changed.
     """
-    found = matches(WEBSITE, _scope(whole=whole), whole=whole).subquery("found")
+    found = matches(conversations, WEBSITE, _scope(whole=whole), whole=whole).subquery("found")
     pairs = {
         "contact_id": found.c.contact_id,
         "match_rule": found.c.rule,
@@ -72,9 +81,7 @@ def link_contacts(*, whole: bool) -> Any:
 @cache
 def unlink_companies(*, whole: bool) -> Any:
     """Take away companies whose membership does not cover the conversation (any more)."""
-    in_scope = select(conversations.c.id).where(
-        conversations.c.website_id == WEBSITE, _scope(whole=whole)
-    )
+    in_scope = select(conversations.c.id).where(_scope(whole=whole))
     return (
         delete(conversation_companies)
         .where(
@@ -100,11 +107,11 @@ def unlink_companies(*, whole: bool) -> Any:
 @cache
 def link_companies(dialect: str, *, whole: bool) -> Any:
     """Add the companies of the contact whose membership covers the conversation."""
-    asked = (conversations.c.website_id == WEBSITE, _scope(whole=whole))
+    asked = _scope(whole=whole)
     columns = (conversations.c.website_id, conversations.c.id)
     wanted = union(
-        select(*columns, contact_companies.c.company_id).where(*asked, *_covered()),
-        select(*columns, domain_ties.c.company_id).where(*asked, *_tied()),
+        select(*columns, contact_companies.c.company_id).where(asked, *_covered()),
+        select(*columns, domain_ties.c.company_id).where(asked, *_tied()),
     )
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return (
@@ -119,7 +126,6 @@ def link_companies(dialect: str, *, whole: bool) -> Any:
 def depending_on_time() -> Select[Any]:
     """Of some conversations, those whose contact changed company once."""
     return select(conversations.c.id).where(
-        conversations.c.website_id == WEBSITE,
         _scope(whole=False),
         exists().where(
             contact_companies.c.website_id == conversations.c.website_id,

@@ -16,7 +16,7 @@ from app.contacts.erased import was_anybody_erased
 from app.crisp.client import Answer, CrispClient
 from app.crisp.paging import Page, page_of
 from app.db.base import StoredRow
-from app.db.in_turn import run_in_turn
+from app.db.in_turn import planning_once, run_in_turn
 from app.db.session import Database
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import locks_of, upsert
@@ -227,6 +227,7 @@ class Pull:
             # Each sees what was committed while the one before it waited.
             *_, fenced, ((anybody,),) = await run_in_turn(
                 connection,
+                *planning_once(connection),
                 *locks_of(connection, lock_of(self.website_id)),
                 fencing(connection, self.claim, requests=requests),
                 was_anybody_erased(self.website_id),

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.tables import audit_log
-from app.db.in_turn import Query, run_in_turn
+from app.db.in_turn import Query, planning_once, run_in_turn
 from app.db.session import Database
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import lock_key, locks_of
@@ -90,3 +90,13 @@ async def test_case_074_a_connection_that_is_lost_is_another_try(
 
         assert await site.db.transact(work) == "Acme Chat"
         assert tries == 2
+
+
+async def test_statements_of_one_transaction_are_planned_once(migrated_postgres_url: str) -> None:
+    shown = text("SHOW plan_cache_mode")
+    async with connected(migrated_postgres_url) as site:
+        async with site.db.write() as connection:
+            await run_in_turn(connection, *planning_once(connection))
+            assert await connection.scalar(shown) == "force_generic_plan"
+        async with site.db.write() as connection:
+            assert await connection.scalar(shown) == "auto", "the pages' questions differ"

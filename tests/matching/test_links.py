@@ -3,15 +3,18 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
+from app.clock import now
 from app.companies.tables import contact_companies
 from app.contacts.tables import contacts
 from app.conversations.tables import conversation_companies, conversations
 from app.matching.link import relink_all
 from app.matching.rules import REASONS
+from app.matching.statements import link_contacts
 from app.records import ConversationRecord
 from tests.ingesting import connected, moment, person, said, talk
+from tests.pulling import sandbox_and_crispsync
 
 
 def by_address(session_id: str, address: str, at: float = 0, **fields: Any) -> ConversationRecord:
@@ -373,3 +376,40 @@ async def test_matching_anew_changes_nothing_that_is_right(database_url: str) ->
         assert await site.rows(select(conversations).order_by(conversations.c.id)) == before
         assert set(await site.rows(select(conversation_companies))) == set(links)
         assert {row.match_rule for row in before} == {"people_id", "email", None}
+
+
+async def test_a_new_conversation_is_written_once_with_its_link(database_url: str) -> None:
+    """Each time a row is written anew it is new in every index."""
+    async with connected(database_url) as site:
+        await site.take(person("p"))
+        written: list[str] = []
+        engine = site.db.engine.sync_engine
+
+        def note(*told: Any) -> None:
+            if told[2].startswith(("INSERT INTO conversations ", "UPDATE conversations ")):
+                written.append(told[2].split()[0])
+
+        event.listen(engine, "before_cursor_execute", note)
+        await site.take(talk("s", people_id="p"), talk("t"))
+        event.remove(engine, "before_cursor_execute", note)
+        assert written == ["INSERT"]
+        assert await site.owner("s") == "p"
+        assert (await site.conversation("t")).unmatched_reason == "no_identity"
+
+
+async def test_new_conversations_are_linked_as_stored_ones_are(database_url: str) -> None:
+    """Of a website with everything odd that the sandbox knows. SPEC M1, M2, M5"""
+    async with sandbox_and_crispsync(database_url, people=60, conversations=150) as crisp:
+        assert await crisp.run("full") == "done"
+        async with crisp.db.write() as connection:
+            for whole in (True, False):
+                given = {"ids": [row.id for row in await crisp.rows(select(conversations.c.id))]}
+                changed = await connection.execute(
+                    link_contacts(whole=whole),
+                    {"website": crisp.website_id, "matched_at": now(), **({} if whole else given)},
+                )
+                assert changed.scalars().all() == []
+        rows = await crisp.rows(
+            select(conversations.c.match_rule, conversations.c.unmatched_reason)
+        )
+        assert len(set(rows)) >= 5, "and there are all kinds"
