@@ -33,7 +33,8 @@ from app.matching.rules import MATCHED_BY, matches
 WEBSITE: ColumnElement[str] = bindparam("website")
 
 
-def _scope(*, whole: bool) -> ColumnElement[bool]:
+def in_scope(*, whole: bool) -> ColumnElement[bool]:
+    """Conversations of `WEBSITE`: all of them, or those with the parameter `ids`."""
     of_website = conversations.c.website_id == WEBSITE
     return of_website if whole else and_(of_website, is_one_of(conversations.c.id, "ids"))
 
@@ -51,7 +52,7 @@ def link_contacts(*, whole: bool) -> Any:
 
     This and the next two return the ids of the conversations whose link changed.
     """
-    found = matches(conversations, WEBSITE, _scope(whole=whole), whole=whole).subquery("found")
+    found = matches(conversations, WEBSITE, in_scope(whole=whole), whole=whole).subquery("found")
     pairs = {
         "contact_id": found.c.contact_id,
         "match_rule": found.c.rule,
@@ -81,12 +82,12 @@ def link_contacts(*, whole: bool) -> Any:
 @cache
 def unlink_companies(*, whole: bool) -> Any:
     """Take away companies whose membership does not cover the conversation (any more)."""
-    in_scope = select(conversations.c.id).where(_scope(whole=whole))
+    asked = select(conversations.c.id).where(in_scope(whole=whole))
     return (
         delete(conversation_companies)
         .where(
             conversation_companies.c.website_id == WEBSITE,
-            conversation_companies.c.conversation_id.in_(in_scope),
+            conversation_companies.c.conversation_id.in_(asked),
             ~exists().where(
                 conversations.c.website_id == WEBSITE,
                 conversations.c.id == conversation_companies.c.conversation_id,
@@ -107,7 +108,7 @@ def unlink_companies(*, whole: bool) -> Any:
 @cache
 def link_companies(dialect: str, *, whole: bool) -> Any:
     """Add the companies of the contact whose membership covers the conversation."""
-    asked = _scope(whole=whole)
+    asked = in_scope(whole=whole)
     columns = (conversations.c.website_id, conversations.c.id)
     wanted = union(
         select(*columns, contact_companies.c.company_id).where(asked, *_covered()),
@@ -126,7 +127,7 @@ def link_companies(dialect: str, *, whole: bool) -> Any:
 def depending_on_time() -> Select[Any]:
     """Of some conversations, those whose contact changed company once."""
     return select(conversations.c.id).where(
-        _scope(whole=False),
+        in_scope(whole=False),
         exists().where(
             contact_companies.c.website_id == conversations.c.website_id,
             contact_companies.c.contact_id == conversations.c.contact_id,
