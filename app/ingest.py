@@ -34,12 +34,7 @@ from app.conversations.threads import (
 from app.db.sqlstate import is_bad_value
 from app.db.statistics import ensure_statistics
 from app.matching.keep_out import keep_out, refuse_erased, which_are_erased
-from app.matching.link import (
-    relink,
-    relink_companies,
-    touched_conversations,
-    with_links,
-)
+from app.matching.link import relink, relink_companies, touched_conversations, with_links
 from app.records import Batch, CompanyEdit, ContactEdit, MessageRecord, Rejected
 from app.websites.rules import WebsiteRules, lock_website
 
@@ -222,9 +217,8 @@ async def _write(
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
     since = rules.keeps_texts_since
-    fresh, changed = await write_conversations(
-        connection, rules.id, batch.conversations, with_links, since
-    )
+    talks = batch.conversations
+    fresh, changed = await write_conversations(connection, rules.id, talks, with_links, since)
     kept = _wanted_messages(rules, batch.messages)
     told = await write_messages(connection, rules.id, kept, since, batch.threads)
     answered = told.touched | await write_edits(connection, rules.id, batch.edits)
@@ -239,9 +233,8 @@ async def _write(
     await relink_companies(connection, rules.id, answered - fresh - changed - touched)
     if batch.contacts or batch.conversations:
         await ensure_statistics(connection, *_PLANNED_BY)
-    written = Outcome(len(changes.contact_ids), len(fresh | changed), len(kept), kept_out)
-    written.unsettled = told.unsettled
-    return written
+    counts = len(changes.contact_ids), len(fresh | changed), len(kept), kept_out
+    return Outcome(*counts, unsettled=told.unsettled)
 
 
 def _wanted_messages(

@@ -50,8 +50,8 @@ async def with_links(
         matches_of_new(connection.dialect.name), {"website": website_id, "talks": dump_json(asked)}
     )
     links = {match.id: _link(match) for match in found}
-    owned = [own_id for own_id, link in links.items() if link["contact_id"] is not None]
-    note_changes(connection, "link", website_id, owned)
+    told = [own_id for own_id, link in links.items() if link["unmatched_reason"] != "no_identity"]
+    note_changes(connection, "link", website_id, told)
     return [{**row, **links[row["id"]]} for row in rows]
 
 
