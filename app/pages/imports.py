@@ -198,7 +198,7 @@ def _as_file(name: str) -> dict[str, str]:
 
 @router.get("/imports/{import_id}/events")
 async def import_events(request: Request, import_id: str) -> Response:
-    """Server-sent events: `card` with the card's HTML whenever it changed, `end` once there is more to see than a card."""
+    """Server-sent events: `card` with the card's HTML whenever it changed, `end` when it is done."""
     async with visit(request) as page:
         await require(page, import_id)
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

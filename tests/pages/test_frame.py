@@ -1,12 +1,15 @@
 """Which website is shown when none was asked for, and the numbers that every page shows."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import insert, select
 
+from app import pages
 from app.companies.tables import domain_ties
 from app.db.session import Database
 from app.pages.queries_frame import all_websites, standing_of
@@ -57,3 +60,15 @@ async def test_unmatched_ones_are_counted_up_to_a_thousand_and_in_full_on_their_
     await put(db, [stranger(3000, "strange.example")])
     assert '<span class="count">1,000+</span>' in (await client.get("/contacts")).text
     assert "1,001 conversations without a contact" in (await client.get("/unmatched")).text
+
+
+def test_every_field_names_its_type() -> None:
+    """The style goes by it: without one a field looks like the browser's own, in the dark too."""
+    templates = Path(pages.__file__).parent / "templates"
+    fields = [
+        (path.name, field)
+        for path in sorted(templates.glob("*.html"))
+        for field in re.findall(r"<input [^>]*", path.read_text(encoding="utf-8"))
+    ]
+    assert len(fields) > 50
+    assert [one for one in fields if "type=" not in one[1]] == []
