@@ -21,7 +21,7 @@ from app.db.changes import note_changes
 from app.db.lookup import find_rows
 from app.db.page_cache import large_page_cache
 from app.db.upsert import Row
-from app.matching.rules import MATCHED_BY
+from app.matching.rules import LINK, MATCHED_BY
 from app.matching.statements import (
     depending_on_time,
     domain_of,
@@ -50,21 +50,15 @@ async def with_links(
         matches_of_new(connection.dialect.name), {"website": website_id, "talks": dump_json(asked)}
     )
     links = {match.id: _link(match) for match in found}
+    # Of those with nothing to be found by, the row itself is all the news.
     told = [own_id for own_id, link in links.items() if link["unmatched_reason"] != "no_identity"]
     note_changes(connection, "link", website_id, told)
     return [{**row, **links[row["id"]]} for row in rows]
 
 
 def _link(match: StoredRow) -> Row:
-    return {
-        "contact_id": match.contact_id,
-        "match_rule": match.rule,
-        "match_value": match.value,
-        "match_verified": match.verified,
-        "conflicting_contact_id": match.conflict,
-        "unmatched_reason": match.reason,
-        "matched_at": now() if match.contact_id is not None else None,
-    }
+    said = {name: getattr(match, name) for name in LINK}
+    return {**said, "matched_at": now() if match.contact_id is not None else None}
 
 
 async def relink(

@@ -60,12 +60,21 @@ class Decision(NamedTuple):
 
 MATCHED_BY = ("id", "people_id", "email_norm", "email_verified")
 """What the rules look at of a conversation."""
+LINK = (
+    "contact_id",
+    "match_rule",
+    "match_value",
+    "match_verified",
+    "conflicting_contact_id",
+    "unmatched_reason",
+)
+"""What they say of it, by the columns of `conversations`."""
 
 
 def matches(
     talks: FromClause, website: ColumnElement[str], scope: ColumnElement[bool], *, whole: bool
 ) -> Select[Any]:
-    """Columns id, contact_id, rule, value, verified, conflict, reason, of the conversations in `scope`.
+    """Columns id and LINK, of the conversations in `scope`.
 
     `talks`: where they stand, with the columns MATCHED_BY.
     """
@@ -75,11 +84,11 @@ def matches(
         select(
             talks.c.id,
             _first(decisions, "contact_id").label("contact_id"),
-            case(*((d.when, literal(d.rule)) for d in decisions), else_=null()).label("rule"),
-            _first(decisions, "value").label("value"),
-            _first(decisions, "verified", literal(False, Flag())).label("verified"),
-            _conflict(holders).label("conflict"),
-            _reason(talks, website, holders, decisions).label("reason"),
+            case(*((d.when, literal(d.rule)) for d in decisions), else_=null()).label("match_rule"),
+            _first(decisions, "value").label("match_value"),
+            _first(decisions, "verified", literal(False, Flag())).label("match_verified"),
+            _conflict(holders).label("conflicting_contact_id"),
+            _reason(talks, website, holders, decisions).label("unmatched_reason"),
         )
         .select_from(_joined(talks, website, holders))
         .where(scope)

@@ -28,7 +28,7 @@ from app.conversations.tables import conversation_companies, conversations
 from app.db.base import UtcDateTime
 from app.db.given import given_rows
 from app.db.one_of import is_one_of
-from app.matching.rules import MATCHED_BY, matches
+from app.matching.rules import LINK, MATCHED_BY, matches
 
 WEBSITE: ColumnElement[str] = bindparam("website")
 
@@ -53,14 +53,7 @@ def link_contacts(*, whole: bool) -> Any:
     This and the next two return the ids of the conversations whose link changed.
     """
     found = matches(conversations, WEBSITE, in_scope(whole=whole), whole=whole).subquery("found")
-    pairs = {
-        "contact_id": found.c.contact_id,
-        "match_rule": found.c.rule,
-        "match_value": found.c.value,
-        "match_verified": found.c.verified,
-        "conflicting_contact_id": found.c.conflict,
-        "unmatched_reason": found.c.reason,
-    }
+    pairs = {name: found.c[name] for name in LINK}
     return (
         update(conversations)
         .where(
