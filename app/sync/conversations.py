@@ -35,9 +35,9 @@ async def list_conversations(pull: Pull, more_threads: asyncio.Event) -> None:
     state = _state_of(pull)
     listed = state.listed
     async for page, _state in walk_windows(state, lambda f, t: fetch_conversations(pull, f, t)):
-        if not page.items and page.number < state.pages:
+        if state.missed_page is not None:
             state.note_hole(state.lower_ms)
-            pull.suspect(f"Page {page.number} of the conversations came empty")
+            pull.suspect(f"Page {state.missed_page} of the conversations came empty")
         if state.unreachable_ms is not None:
             state.note_hole(state.unreachable_ms)
             pull.suspect("Crisp promised more conversations than it showed")

@@ -26,7 +26,8 @@ class ListState:
     window from `lower_ms` to `upper_ms`; None before the window is planned. While it is, `search` looks
     for its last page, and `probed` tells that its depth is known to be right. `unreachable_ms` is
     where Crisp showed fewer rows than it promised, and no smaller window helped. Somewhere after
-    `hole_from_ms` rows were not shown at all.
+    `hole_from_ms` rows were not shown at all. `empty_page` has come empty, and the page before it is
+    not read yet; `missed_page` is one whose rows exist and were not shown.
     """
 
     from_ms: int
@@ -41,6 +42,22 @@ class ListState:
     probed: bool = False
     search: Search | None = None
     hole_from_ms: int | None = None
+    empty_page: int | None = None
+    missed_page: int | None = None
+
+    def note_page(self, page: Page) -> None:
+        """An empty page is the end of a list that has grown shorter, or a hole in it.
+
+        What changes leaves the window, and its last pages come empty then, as after a long pause.
+        The page before tells: it is the new last one, or promises the rows that were not shown.
+        """
+        self.missed_page = None
+        if not page.items and page.number < self.pages:
+            self.empty_page = page.number
+        if self.empty_page is not None and (page.promises_more or self.empty_page == 1):
+            self.missed_page = self.empty_page
+        if page.items or page.number == 1:
+            self.empty_page = None
 
     def note_hole(self, from_ms: int) -> None:
         self.hole_from_ms = (
@@ -73,12 +90,14 @@ async def walk_windows(
     """
     while not state.done:
         if state.page is None:
+            state.missed_page = None
             async for page in _plan(state, fetching, limit, by):
                 yield page, state
             continue
         fetch = fetching(state.lower_ms, state.upper_ms)
         async for page in walk_back(fetch, state.page):
             state.listed += len(page.items)
+            state.note_page(page)
             _next_page(state, page.number - 1)
             yield page, state
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -255,6 +255,61 @@ async def test_rows_that_leave_the_windows_take_no_other_with_them(
     }
     assert {n for n, t in enumerate(crisp.times) if t <= 10_000_000} <= met
     assert state.unreachable_ms is None
+
+
+@given(
+    st.lists(st.integers(0, 10_000_000), min_size=60, max_size=600),
+    st.integers(2, 6),
+    st.integers(0, 11),
+    st.integers(1, 11),
+)
+@settings(max_examples=200)
+async def test_end_that_came_nearer_is_no_hole(
+    times: list[int], limit: int, when: int, share: int
+) -> None:  # SPEC S3, FAILURES case 38
+    """Many at once leave to a time after the frozen end, as while a run is parked."""
+    crisp = Windowed(list(times))
+    missed = set()
+    async for _page, state in walk_windows(begin(0, 10_000_000), crisp.fetching, limit):
+        missed.add(state.missed_page)
+        if crisp.requests > when:
+            # The newest stays: a list that is shown empty as a whole is believed by nobody.
+            keep = max(range(len(times)), key=lambda n: crisp.times[n] % 20_000_000)
+            for n in range(len(times)):
+                if n % share == 0 and n != keep:
+                    crisp.times[n] = 20_000_000
+    assert missed == {None}
+
+
+@given(
+    st.lists(st.integers(0, 10_000_000), min_size=150, max_size=600, unique=True),
+    st.integers(1, 11),
+    st.booleans(),
+)
+@settings(max_examples=200)
+async def test_rows_that_stay_hidden_are_told_of(
+    times: list[int], hidden: int, newest_first: bool
+) -> None:  # FAILURES case 38
+    crisp = Windowed(times, newest_first=newest_first)
+    hiding = False
+
+    def fetching(from_ms: int, to_ms: int) -> Callable[[int], Any]:
+        fetch = crisp.fetching(from_ms, to_ms)
+
+        async def asked(number: int) -> Page:
+            page: Page = await fetch(number)
+            return replace(page, items=[]) if hiding and number == hidden else page
+
+        return asked
+
+    state, missed, met = begin(0, 10_000_000), set(), set()
+    async for page, _state in walk_windows(state, fetching):
+        hiding = hiding or state.page is not None
+        missed.add(state.missed_page)
+        met |= {item["id"] for item in page.items}
+    assert missed <= {None, hidden}
+    # What the search for the end has met already may be told of as well.
+    assert hidden in missed or len(met) == len(times)
 
 
 async def test_moment_with_more_rows_than_pages_is_told() -> None:

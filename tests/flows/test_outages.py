@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from app import clock
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations
 from app.sandbox.churn import make_changes
+from app.sandbox.message_changes import send_message
 from app.sync.execute import execute
 from app.sync.leases import claim
 from app.sync.tables import sync_failures
@@ -106,6 +108,23 @@ async def test_case_037_pauses_grow_while_crisp_stays_away(database_url: str, ki
         assert seconds == [30, 60, 120, 240, 480, 900, 900]
         crisp.world.faults.clear()
         assert await execute(crisp.db, crisp.client, held) == "done"
+        await crisp.assert_equals_truth()
+
+
+async def test_case_037_list_that_grew_shorter_meanwhile_is_no_hole(database_url: str) -> None:
+    """What changes while a run is parked leaves its frozen window, whose last pages are empty then. SPEC S3"""
+    async with sandbox_and_crispsync(database_url, people=10, conversations=320) as crisp:
+        crisp.world.faults.add("drop", route=CONVERSATIONS, match="/conversations/5?")
+        with retries_without_waiting():
+            assert await crisp.run("full") == "paused"
+        crisp.world.faults.clear()
+        crisp.world.clock.advance(MINUTE)
+        for i in islice(crisp.world.main.by_update.numbers(), 200):
+            send_message(crisp.world, crisp.world.main, i)
+        await end_pause(crisp)
+        again = await claim(crisp.db, "test", 10)
+        assert again is not None
+        assert await execute(crisp.db, crisp.client, again) == "done"
         await crisp.assert_equals_truth()
 
 
