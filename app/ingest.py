@@ -28,6 +28,7 @@ from app.conversations.store import write_conversations
 from app.conversations.threads import (
     MessageRemoval,
     bury_messages,
+    find_begun,
     write_edits,
     write_messages,
 )
@@ -35,7 +36,7 @@ from app.db.sqlstate import is_bad_value
 from app.db.statistics import ensure_statistics
 from app.matching.keep_out import keep_out, refuse_erased, which_are_erased
 from app.matching.link import relink, relink_companies, touched_conversations, with_links
-from app.records import Batch, CompanyEdit, ContactEdit, MessageRecord, Rejected
+from app.records import Batch, CompanyEdit, ContactEdit, Rejected
 from app.websites.rules import WebsiteRules, lock_website
 
 # What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
@@ -214,13 +215,15 @@ async def _write(
     if not sifted:
         batch, out = await keep_out(connection, batch)
         kept_out = out.records
+    kept = [m for m in batch.messages if rules.import_notes or m.type != "note"]
+    # Asked before anything is written, or the answer would have to wait for that.
+    begun = await find_begun(connection, rules.id, kept)
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
     since = rules.keeps_texts_since
     talks = batch.conversations
     fresh, changed = await write_conversations(connection, rules.id, talks, with_links, since)
-    kept = _wanted_messages(rules, batch.messages)
-    told = await write_messages(connection, rules.id, kept, since, batch.threads)
+    told = await write_messages(connection, rules.id, kept, begun, since, batch.threads)
     answered = told.touched | await write_edits(connection, rules.id, batch.edits)
     touched = await touched_conversations(
         connection,
@@ -235,12 +238,6 @@ async def _write(
         await ensure_statistics(connection, *_PLANNED_BY)
     counts = len(changes.contact_ids), len(fresh | changed), len(kept), kept_out
     return Outcome(*counts, unsettled=told.unsettled)
-
-
-def _wanted_messages(
-    rules: WebsiteRules, messages: Sequence[MessageRecord]
-) -> Sequence[MessageRecord]:
-    return messages if rules.import_notes else [m for m in messages if m.type != "note"]
 
 
 async def _keep_companies(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -23,6 +23,7 @@ from app.conversations.progress import Counted, write_progress
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.changes import note_changes
+from app.db.in_turn import Later, Query, execute_later
 from app.db.lookup import find_by_key, find_present
 from app.db.one_of import is_one_of
 from app.db.upsert import Merge, Row, newest_by_key, upsert
@@ -60,10 +61,13 @@ async def write_messages(
     connection: AsyncConnection,
     website_id: str,
     records: Sequence[MessageRecord],
+    begun: Set[str],
     texts_since: datetime | None = None,
     read: Sequence[ThreadProgress] = (),
 ) -> Written:
     """Insert or update, and remember how far threads were `read`. A removed message stays removed.
+
+    `begun`: those of their conversations that have messages stored (`find_begun`).
 
     What was sent before `texts_since` comes in without its text (SPEC P8).
 
@@ -73,12 +77,23 @@ async def write_messages(
     rows = newest_by_key((_row(website_id, record) for record in records), _KEY)
     if texts_since is not None:
         rows = [{**row, **dropped(row, texts_since)} for row in rows]
-    begun = await _save(connection, website_id, rows, _WHOLE)
+    await _save(connection, website_id, rows, _WHOLE, begun)
     touched = {row["conversation_id"] for row in rows}
     fresh = {conversation_id(website_id, thread.session_id) for thread in read} & touched - begun
     counted = _count(rows, fresh)
     await _recount(connection, website_id, touched - fresh)
     return Written(touched, await write_progress(connection, website_id, read, counted))
+
+
+async def find_begun(
+    connection: AsyncConnection,
+    website_id: str,
+    records: Iterable[MessageRecord | EditRecord | MessageRemoval],
+) -> set[str]:
+    """Ids of those of their conversations of which a message is stored, or a mark of one."""
+    sessions = {record.session_id for record in records}
+    asked = sorted(conversation_id(website_id, session_id) for session_id in sessions)
+    return await find_present(connection, messages, website_id, "conversation_id", asked)
 
 
 async def write_edits(
@@ -88,7 +103,8 @@ async def write_edits(
     if not edits:
         return set()
     rows = newest_by_key((_edited(website_id, edit) for edit in edits), _KEY)
-    return await _written(connection, website_id, rows, _EDIT)
+    begun = await find_begun(connection, website_id, edits)
+    return await _written(connection, website_id, rows, _EDIT, begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +129,8 @@ async def bury_messages(
         row["removed_observed_ms"] = removal.removed_ms
         latest[row["conversation_id"], row["fingerprint"]] = row
     rows = [latest[key] for key in sorted(latest)]
-    return await _written(connection, website_id, rows, _REMOVAL)
+    begun = await find_begun(connection, website_id, removals)
+    return await _written(connection, website_id, rows, _REMOVAL, begun)
 
 
 def _row(website_id: str, record: MessageRecord) -> Row:
@@ -185,25 +202,28 @@ _SHOWN = (
 
 
 async def _written(
-    connection: AsyncConnection, website_id: str, rows: Sequence[Row], merge: Merge
+    connection: AsyncConnection,
+    website_id: str,
+    rows: Sequence[Row],
+    merge: Merge,
+    begun: Set[str],
 ) -> set[str]:
-    await _save(connection, website_id, rows, merge)
+    await _save(connection, website_id, rows, merge, begun)
     touched = {row["conversation_id"] for row in rows}
     await _recount(connection, website_id, touched)
     return touched
 
 
 async def _save(
-    connection: AsyncConnection, website_id: str, rows: Sequence[Row], merge: Merge
-) -> set[str]:
-    """Upsert, and note what changed to the eye: most of what is read again says nothing new.
-
-    Returns the conversations of which something was stored before.
-    """
+    connection: AsyncConnection,
+    website_id: str,
+    rows: Sequence[Row],
+    merge: Merge,
+    begun: Set[str],
+) -> None:
+    """Upsert, and note what changed to the eye: most of what is read again says nothing new."""
     keys = [(row["conversation_id"], row["fingerprint"]) for row in rows]
     # Most threads are read for the first time: asking by conversation costs a tenth then.
-    threads = sorted({key[0] for key in keys})
-    begun = await find_present(connection, messages, website_id, "conversation_id", threads)
     before = await _shown(connection, website_id, [key for key in keys if key[0] in begun])
     if merge is not _REMOVAL:
         gone = {key for key, row in before.items() if row.text_dropped_at is not None}
@@ -218,7 +238,6 @@ async def _save(
     moved = {k[0] for k in changed if k not in before or before[k][:counts] != after[k][:counts]}
     note_changes(connection, "message", website_id, changed)
     note_changes(connection, "conversation", website_id, sorted(moved))
-    return begun
 
 
 async def _shown(
@@ -247,7 +266,8 @@ async def _recount(connection: AsyncConnection, website_id: str, touched: Set[st
     ordered = sorted(touched)
     for start in range(0, len(ordered), CHUNK):
         ids = ordered[start : start + CHUNK]
-        await connection.execute(_recounting(), {"website": website_id, "conversations": ids})
+        asked = Query(_recounting(), {"website": website_id, "conversations": ids})
+        await execute_later(connection, Later(asked))
 
 
 @cache

@@ -27,6 +27,7 @@ from app.db.base import (
     moment_text,
     website_table,
 )
+from app.db.in_turn import Query, commit_with, send_before_all_else, send_what_is_heard
 from app.db.sqlstate import driver_error
 
 KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
@@ -96,6 +97,8 @@ def note_changes(
 
 def watch_commits(engine: Engine) -> None:
     """Have the notes of each transaction of this engine written when it commits, and only then."""
+    if engine.dialect.name != "sqlite":
+        send_before_all_else(engine)
     event.listen(engine, "begin", _forget)
     event.listen(engine, "rollback", _forget)
     event.listen(engine, "commit", _write)
@@ -127,22 +130,26 @@ def _release(connection: Connection, _name: str, _context: object) -> None:
 
 
 def _write(connection: Connection) -> None:
-    notes: Notes | None = connection.info.pop(NOTES, None)
+    on_sqlite = connection.dialect.name == "sqlite"
+    if not on_sqlite:
+        send_what_is_heard(connection)
+    notes: Notes = connection.info.pop(NOTES, {})
     connection.info.pop(_SAVED, None)
-    if not notes or not any(notes.values()):
-        return
+    last: list[Query] = []
     # In one order, so that two transactions of the same websites never wait for each other.
     for website_id in sorted({website_id for (website_id, _), ids in notes.items() if ids}):
         batches = list(_batches(notes, website_id))
         start = int(time.time() * 1000)
         values = {"website": website_id, "n": len(batches), "start": start}
-        if connection.dialect.name == "sqlite":
+        if on_sqlite:
             (told,) = _at_once(connection, str(_ADVANCE), values)
             values |= {"first": told[0] - len(batches) + 1, "batches": dump_json(batches)}
             _at_once(connection, _INSERT_SQLITE, values | {"at": moment_text(clock.now())})
             continue
         values |= {"batches": dump_json(batches), "at": clock.now()}
-        connection.execute(_ADVANCE_AND_INSERT, values)
+        last.append(Query(_ADVANCE_AND_INSERT, values))
+    if not on_sqlite:
+        commit_with(connection, *last)
 
 
 def _at_once(connection: Connection, sql: str, values: dict[str, Any]) -> list[Any]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, text
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.in_turn import Later, Query, execute_later
+
 _UNKNOWN = text(
-    "SELECT c.relname FROM pg_class c WHERE c.relname IN :names AND c.relkind = 'r' "
-    "AND pg_table_is_visible(c.oid) AND pg_relation_size(c.oid) > "
+    "SELECT c.relname FROM pg_class c WHERE c.relname = ANY(CAST(:names AS name[])) "
+    "AND c.relkind = 'r' AND pg_table_is_visible(c.oid) AND pg_relation_size(c.oid) > "
     "4 * greatest(c.relpages, 0) * current_setting('block_size')::bigint"
-).bindparams(bindparam("names", expanding=True))
+)
 
 
 async def ensure_statistics(connection: AsyncConnection, *tables: str) -> None:
@@ -19,7 +24,10 @@ async def ensure_statistics(connection: AsyncConnection, *tables: str) -> None:
     equally good: each message of a first import would be checked against its conversation by reading
     an index of the whole website (docs/why.md).
     """
-    if connection.dialect.name != "postgresql":
-        return
-    for name in await connection.scalars(_UNKNOWN, {"names": tables}):
-        await connection.execute(text(f"ANALYZE {name}"))
+    if connection.dialect.name == "postgresql":
+        asked = Query(_UNKNOWN, {"names": list(tables)})
+        await execute_later(connection, Later(asked, _analyze))
+
+
+def _analyze(unknown: Sequence[Any]) -> list[Later]:
+    return [Later(Query(text(f"ANALYZE {name}"), {})) for (name,) in unknown]

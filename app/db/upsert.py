@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.base import Told, dump_json, sqlite_value
 from app.db.changes import LOCKS, note_changes
 from app.db.given import given_rows
-from app.db.in_turn import Query
+from app.db.in_turn import Later, Query, execute_later
 
 Row = dict[str, Any]
 
@@ -231,7 +231,7 @@ async def _execute_rows(
         return
     # One parameter for all rows: psycopg would quote each text of an array by itself. What is not told is NULL.
     picked = [{name: value for name in names if (value := row[name]) is not None} for row in rows]
-    await connection.execute(statement, {_ROWS: dump_json(picked)})
+    await execute_later(connection, Later(Query(statement, {_ROWS: dump_json(picked)})))
 
 
 _Send = Callable[[Any], Any]

@@ -18,6 +18,7 @@ from app.contacts.tables import contact_emails, contacts
 from app.conversations.tables import conversations
 from app.db.base import StoredRow, dump_json
 from app.db.changes import note_changes
+from app.db.in_turn import Later, Query, execute_later
 from app.db.lookup import find_rows
 from app.db.page_cache import large_page_cache
 from app.db.upsert import Row
@@ -76,26 +77,30 @@ async def relink(
     async with large_page_cache(connection) if len(ids) > MANY else nullcontext():
         for chunk in _chunks(ids):
             if known := [one for one in chunk if one not in fresh]:
-                await _execute(connection, link_contacts(whole=False), website_id, known)
-            await _link_companies(connection, website_id, chunk, fresh)
+                link = _written(connection, link_contacts(whole=False), website_id, known)
+                await execute_later(connection, link)
+            await execute_later(connection, *_link_companies(connection, website_id, chunk, fresh))
 
 
 async def relink_all(connection: AsyncConnection, website_id: str) -> None:
     """Match every conversation of a website anew, in a handful of statements."""
     async with large_page_cache(connection):
-        await _execute(connection, link_contacts(whole=True), website_id)
-        await _link_companies(connection, website_id)
+        link = _written(connection, link_contacts(whole=True), website_id)
+        await execute_later(connection, link, *_link_companies(connection, website_id))
 
 
 async def relink_companies(
     connection: AsyncConnection, website_id: str, ids: Iterable[str]
 ) -> None:
     """Only the companies, where the time of the last message decides about them."""
+
+    def link(depending: Sequence[Any]) -> Iterable[Later]:
+        found = [str(row[0]) for row in depending]
+        return _link_companies(connection, website_id, found) if found else ()
+
     for chunk in _chunks(ids):
-        rows = await connection.execute(depending_on_time(), {"website": website_id, "ids": chunk})
-        depending = [str(row.id) for row in rows]
-        if depending:
-            await _link_companies(connection, website_id, depending)
+        asked = Query(depending_on_time(), {"website": website_id, "ids": chunk})
+        await execute_later(connection, Later(asked, link))
 
 
 async def touched_conversations(
@@ -154,21 +159,25 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
         yield ordered[start : start + CHUNK]
 
 
-async def _link_companies(
+def _link_companies(
     connection: AsyncConnection,
     website_id: str,
     ids: list[str] | None = None,
     fresh: Set[str] = frozenset(),
-) -> None:
+) -> Iterator[Later]:
     if ids is None or not fresh >= set(ids):
-        await _execute(connection, unlink_companies(whole=ids is None), website_id, ids)
+        yield _written(connection, unlink_companies(whole=ids is None), website_id, ids)
     link = link_companies(connection.dialect.name, whole=ids is None)
-    await _execute(connection, link, website_id, ids)
+    yield _written(connection, link, website_id, ids)
 
 
-async def _execute(
+def _written(
     connection: AsyncConnection, statement: Any, website_id: str, ids: list[str] | None = None
-) -> None:
+) -> Later:
+    """A statement that returns the conversations whose links it changed."""
     values: dict[str, Any] = {"website": website_id, "matched_at": now()}
-    changed = await connection.execute(statement, values if ids is None else {**values, "ids": ids})
-    note_changes(connection, "link", website_id, changed.scalars())
+
+    def note(changed: Sequence[Any]) -> None:
+        note_changes(connection, "link", website_id, [row[0] for row in changed])
+
+    return Later(Query(statement, values if ids is None else {**values, "ids": ids}), note)

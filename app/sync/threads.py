@@ -23,12 +23,12 @@ from app.errors import CrispsyncError
 from app.ingest import remove_conversations, remove_messages
 from app.records import Batch, Rejected, conversation_id
 from app.sync.pull import Pull, Save, Stopped
-from app.sync.readers import UNWRITTEN, Reader
+from app.sync.readers import UNSENT, Reader
 from app.sync.thread import Part
 from app.sync.unmentioned import read_and_compare
 
 AHEAD = 100
-ANSWERS_A_WRITE = 25
+ANSWERS_A_WRITE = 12
 MESSAGES_A_WRITE = 800
 COUNT_EVERY = 2.0  # seconds; the total is for people to look at
 
@@ -41,7 +41,7 @@ class Threads:
     read: deque[Part] = field(default_factory=deque)
     to_write: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UNWRITTEN))
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UNSENT))
     handed_out: set[str] = field(default_factory=set)
     unsettled: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     stopped_by: Exception | None = None
@@ -201,9 +201,8 @@ async def _write(pull: Pull, work: Threads) -> None:
         await work.to_write.wait()
         if not work.read:
             continue
-        parts, unsettled = await save_parts(pull, lambda: _take(work))
+        parts, unsettled = await save_parts(pull, lambda: _take(work), work.room)
         work.unsettled |= unsettled
-        _leave(work.room, _answers(parts))
         work.handed_out.difference_update(
             part.session_id for part in parts if part.progress and part.ends_thread
         )
@@ -227,7 +226,7 @@ def _size(parts: Sequence[Part]) -> int:
 
 
 async def save_parts(
-    pull: Pull, take: Callable[[], Sequence[Part]]
+    pull: Pull, take: Callable[[], Sequence[Part]], room: asyncio.Semaphore | None = None
 ) -> tuple[Sequence[Part], dict[str, tuple[int, int | None]]]:
     """Write the parts that `take` gives when it is their turn.
 
@@ -237,7 +236,7 @@ async def save_parts(
 
     def build() -> Save:
         parts.extend(take())
-        return _save_of(pull, parts)
+        return _save_of(pull, parts, room)
 
     outcome = await pull.save_when_possible(build)
     return parts, {
@@ -247,7 +246,7 @@ async def save_parts(
     }
 
 
-def _save_of(pull: Pull, parts: Sequence[Part]) -> Save:
+def _save_of(pull: Pull, parts: Sequence[Part], room: asyncio.Semaphore | None) -> Save:
     gone = {part.session_id: part.gone_ms for part in parts if part.gone_ms is not None}
     removed = [removal for part in parts for removal in part.removed]
 
@@ -257,13 +256,22 @@ def _save_of(pull: Pull, parts: Sequence[Part]) -> Save:
         if removed:
             await remove_messages(connection, pull.rules, removed)
 
+    taken = _answers(parts)
+
+    async def make_room(_connection: AsyncConnection) -> None:
+        nonlocal taken  # the transaction may be tried again
+        if room is not None:
+            _leave(room, taken)
+        taken = 0
+
     return Save(
         Batch(
             pull.website_id,
             messages=[m for part in parts for m in part.messages],
             threads=[part.progress for part in parts if part.progress],
         ),
-        also=[remove],
+        # What is left is the database's work, and nobody's here: time to ask for more.
+        also=[remove, make_room],
         rejected=[r for part in parts for r in part.rejected],
         counts={
             "threads_done": sum(part.ends_thread for part in parts),

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations
+from app.db.in_turn import Later, execute_later
 from app.db.page_cache import large_page_cache
 from app.matching import link
 from app.matching.link import relink
@@ -44,16 +45,15 @@ async def test_linking_many_has_it(
     sqlite_url: str, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    execute = link._execute
 
-    async def watched(connection: AsyncConnection, *args: object) -> None:
+    async def watched(connection: AsyncConnection, *wanted: Later) -> None:
         sizes.append(await _size(connection))
-        await execute(connection, *args)  # type: ignore[arg-type]  # as they came
+        await execute_later(connection, *wanted)
 
     async with connected(sqlite_url) as site:
         await site.take(*(talk(f"s{n}") for n in range(3)))
         monkeypatch.setattr(link, "MANY", many)
-        monkeypatch.setattr(link, "_execute", watched)
+        monkeypatch.setattr(link, "execute_later", watched)
         async with site.db.write() as connection:
             usual = await _size(connection)
             ids = [row.id for row in await connection.execute(conversations.select())]

@@ -1,0 +1,160 @@
+"""Statements nobody waits for: executed in their order, before anything else is asked, or refused in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.tables import audit_log
+from app.db.in_turn import MOST_WAITING, Later, Query, execute_later, run_in_turn
+from app.db.sqlstate import is_bad_value
+from app.websites.tables import websites
+from tests.ingesting import Site, connected
+
+_NAMED = text("SELECT name FROM websites WHERE id = :id")
+_APPEND = (
+    update(websites)
+    .where(websites.c.id == bindparam("own"))
+    .values(name=websites.c.name.concat(bindparam("more")))
+)
+_WRONG = insert(audit_log).values(id=bindparam("own"))
+
+
+def append(site: Site, more: str) -> Later:
+    return Later(Query(_APPEND, {"own": site.id, "more": more}))
+
+
+async def name_of(site: Site) -> str:
+    async with site.db.read() as connection:
+        return str(await connection.scalar(_NAMED, {"id": site.id}))
+
+
+async def test_in_their_order_and_committed(database_url: str) -> None:
+    async with connected(database_url) as site:
+        before = await name_of(site)
+        async with site.db.write() as connection:
+            await execute_later(connection, append(site, "1"), append(site, "2"))
+            await execute_later(connection, append(site, "3"))
+        assert await name_of(site) == f"{before}123"
+
+
+@pytest.mark.parametrize("asks", ["by SQLAlchemy", "in turn"])
+async def test_whoever_asks_sees_them(database_url: str, asks: str) -> None:
+    async with connected(database_url) as site, site.db.write() as connection:
+        await execute_later(connection, append(site, " later"))
+        if asks == "in turn":
+            ((found,),) = await run_in_turn(connection, Query(_NAMED, {"id": site.id}))
+            assert str(found[0]).endswith(" later")
+        else:
+            found = await connection.scalar(_NAMED, {"id": site.id})
+            assert str(found).endswith(" later")
+
+
+async def test_what_came_of_it_is_heard_and_followed(database_url: str) -> None:
+    """Also at the commit, and what follows may be followed itself."""
+    heard: list[str] = []
+
+    async with connected(database_url) as site:
+
+        def hear(rows: Sequence[Any]) -> Iterable[Later]:
+            heard.extend(row[0] for row in rows)
+            return [append(site, "!"), Later(Query(_NAMED, {"id": site.id}), hear_all)]
+
+        def hear_all(rows: Sequence[Any]) -> None:
+            heard.extend(row[0] for row in rows)
+
+        async with site.db.write() as connection:
+            await execute_later(connection, append(site, "?"))
+            await execute_later(connection, Later(Query(_NAMED, {"id": site.id}), hear))
+        now = await name_of(site)
+    assert heard == [now.removesuffix("!"), now]
+    assert now.endswith("?!")
+
+
+async def test_many_do_not_wait_for_each_other(migrated_postgres_url: str) -> None:
+    async with connected(migrated_postgres_url) as site, site.db.write() as connection:
+        await execute_later(connection, *(append(site, "x") for _ in range(MOST_WAITING - 1)))
+        assert not await _has_written(connection)
+        await execute_later(connection, append(site, "x"))
+        assert await _has_written(connection)
+
+
+async def _has_written(connection: AsyncConnection) -> bool:
+    """Past everything that would send what waits."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    cursor = await driver.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+    return bool((await cursor.fetchone())[0])
+
+
+async def test_nothing_is_left_of_it_after_a_rollback(database_url: str) -> None:
+    async with connected(database_url) as site:
+        before = await name_of(site)
+        async with site.db.engine.connect() as connection:
+            await execute_later(connection, append(site, " never"))
+            await connection.rollback()
+            await connection.execute(select(1))
+            await connection.commit()
+        assert await name_of(site) == before
+
+
+async def test_what_is_refused_undoes_the_transaction(database_url: str) -> None:
+    """Told as of any statement, if only at the commit. FAILURES case 53"""
+    async with connected(database_url) as site:
+        before = await name_of(site)
+
+        async def work() -> None:
+            async with site.db.write() as connection:
+                await execute_later(connection, append(site, " never"))
+                await execute_later(connection, Later(Query(_WRONG, {"own": None})))
+                await execute_later(connection, append(site, " either"))
+
+        with pytest.raises(DBAPIError) as refused:
+            await work()
+        assert is_bad_value(refused.value)
+        assert await name_of(site) == before
+        async with site.db.write() as connection:
+            await execute_later(connection, append(site, " again"))
+        assert await name_of(site) == f"{before} again"
+
+
+async def test_behind_a_savepoint_it_is_known_which_was_refused(database_url: str) -> None:
+    async with connected(database_url) as site:
+        before = await name_of(site)
+
+        async def work(connection: AsyncConnection) -> None:
+            async with connection.begin_nested():
+                await execute_later(connection, append(site, " never"))
+                await execute_later(connection, Later(Query(_WRONG, {"own": None})))
+                pytest.fail("it was not executed at once")
+
+        async with site.db.write() as connection:
+            await execute_later(connection, append(site, " kept"))
+            with pytest.raises(DBAPIError):
+                await work(connection)
+            await execute_later(connection, append(site, " too"))
+        assert await name_of(site) == f"{before} kept too"
+
+
+async def test_case_074_connection_lost_at_the_commit_is_another_try(
+    migrated_postgres_url: str,
+) -> None:
+    async with connected(migrated_postgres_url) as site:
+        before, tries = await name_of(site), 0
+
+        async def work(connection: AsyncConnection) -> None:
+            nonlocal tries
+            tries += 1
+            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+            await execute_later(connection, append(site, "+"))
+            if tries == 1:
+                async with site.db.write() as other:
+                    await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+        await site.db.transact(work)
+        assert tries == 2
+        assert await name_of(site) == f"{before}+"
