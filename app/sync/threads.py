@@ -23,12 +23,12 @@ from app.errors import CrispsyncError
 from app.ingest import remove_conversations, remove_messages
 from app.records import Batch, Rejected, conversation_id
 from app.sync.pull import Pull, Save, Stopped
-from app.sync.readers import UNSENT, Reader
+from app.sync.readers import UNSENT, UNWRITTEN, Reader
 from app.sync.thread import Part
 from app.sync.unmentioned import read_and_compare
 
 AHEAD = 100
-ANSWERS_A_WRITE = 12
+ANSWERS_A_WRITE = 20
 MESSAGES_A_WRITE = 800
 COUNT_EVERY = 2.0  # seconds; the total is for people to look at
 
@@ -37,11 +37,11 @@ COUNT_EVERY = 2.0  # seconds; the total is for people to look at
 class Threads:
     """The work under way: conversations handed out and not yet written, and what stopped a reader."""
 
+    room: asyncio.Semaphore
     due: asyncio.Queue[StoredRow | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
     read: deque[Part] = field(default_factory=deque)
     to_write: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UNSENT))
     handed_out: set[str] = field(default_factory=set)
     unsettled: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     stopped_by: Exception | None = None
@@ -54,7 +54,7 @@ async def pull_threads(pull: Pull, more: asyncio.Event, listing: asyncio.Task[No
     When a request cannot be made (quota, network, a person's word), what was read is written
     before the error goes on: those requests are paid for.
     """
-    work = Threads()
+    work = Threads(asyncio.Semaphore(UNWRITTEN if pull.db.is_sqlite else UNSENT))
     while True:
         work.ended = False
         work.to_write.clear()
@@ -197,12 +197,16 @@ async def _end(
 
 async def _write(pull: Pull, work: Threads) -> None:
     """Whatever has been read when it is its turn: a slow database makes batches larger, not more."""
+    # SQLite writes while it is told to: nothing is left to be done elsewhere once it was.
+    sent_from = None if pull.db.is_sqlite else work.room
     while work.read or not work.ended:
         await work.to_write.wait()
         if not work.read:
             continue
-        parts, unsettled = await save_parts(pull, lambda: _take(work), work.room)
+        parts, unsettled = await save_parts(pull, lambda: _take(work), sent_from)
         work.unsettled |= unsettled
+        if sent_from is None:
+            _leave(work.room, _answers(parts))
         work.handed_out.difference_update(
             part.session_id for part in parts if part.progress and part.ends_thread
         )
@@ -228,7 +232,7 @@ def _size(parts: Sequence[Part]) -> int:
 async def save_parts(
     pull: Pull, take: Callable[[], Sequence[Part]], room: asyncio.Semaphore | None = None
 ) -> tuple[Sequence[Part], dict[str, tuple[int, int | None]]]:
-    """Write the parts that `take` gives when it is their turn.
+    """Write the parts that `take` gives when it is their turn; `room` gets theirs when they are sent.
 
     With them those that are to be read again, but not at once: session id to the state they were read for.
     """
