@@ -70,7 +70,11 @@ async def execute_later(connection: AsyncConnection, *wanted: Later) -> None:
 
     Whatever `AsyncConnection.execute` would have raised is raised then. On SQLite, and behind a savepoint,
     where it must be known which statement was refused, they are executed at once.
+
+    Raises RuntimeError without a transaction: nobody would commit them.
     """
+    if not connection.in_transaction():
+        raise RuntimeError("Statements can wait in a transaction only.")
     at_once = connection.dialect.name == "sqlite" or connection.in_nested_transaction()
     for one in wanted:
         if at_once:

@@ -95,11 +95,18 @@ async def test_nothing_is_left_of_it_after_a_rollback(database_url: str) -> None
     async with connected(database_url) as site:
         before = await name_of(site)
         async with site.db.engine.connect() as connection:
+            await connection.execute(select(1))
             await execute_later(connection, append(site, " never"))
             await connection.rollback()
             await connection.execute(select(1))
             await connection.commit()
         assert await name_of(site) == before
+
+
+async def test_nothing_waits_for_a_commit_that_does_not_come(database_url: str) -> None:
+    async with connected(database_url) as site, site.db.engine.connect() as connection:
+        with pytest.raises(RuntimeError, match="in a transaction only"):
+            await execute_later(connection, append(site, " never"))
 
 
 async def test_what_is_refused_undoes_the_transaction(database_url: str) -> None:
