@@ -27,7 +27,7 @@ from app.db.base import (
     moment_text,
     website_table,
 )
-from app.db.in_turn import Query, commit_with, send_before_all_else, send_what_is_heard
+from app.db.in_turn import Query, send_before_all_else, send_what_is_heard, send_with
 from app.db.sqlstate import driver_error
 
 KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
@@ -149,7 +149,7 @@ def _write(connection: Connection) -> None:
         values |= {"batches": dump_json(batches), "at": clock.now()}
         last.append(Query(_ADVANCE_AND_INSERT, values))
     if not on_sqlite:
-        commit_with(connection, *last)
+        send_with(connection, *last)
 
 
 def _at_once(connection: Connection, sql: str, values: dict[str, Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -89,6 +90,22 @@ async def _has_written(connection: AsyncConnection) -> bool:
     driver: Any = (await connection.get_raw_connection()).driver_connection
     cursor = await driver.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
     return bool((await cursor.fetchone())[0])
+
+
+async def test_more_than_fits_on_the_way_at_once(database_url: str) -> None:
+    """Whoever only writes, and never looks whether all of it went, waits for a server that waits for the rest."""
+    much = "x" * 8_000_000
+    async with connected(database_url) as site, asyncio.timeout(60):
+        before = await name_of(site)
+        async with site.db.write() as connection:
+            await execute_later(connection, *(append(site, much) for _ in range(2)))
+            ((found,),) = await run_in_turn(
+                connection,
+                Query(text("SELECT length(name) FROM websites WHERE id = :id"), {"id": site.id}),
+            )
+            await execute_later(connection, append(site, much), append(site, "."))
+        assert found[0] == len(before) + 2 * len(much)
+        assert len(await name_of(site)) == len(before) + 3 * len(much) + 1
 
 
 async def test_nothing_is_left_of_it_after_a_rollback(database_url: str) -> None:
