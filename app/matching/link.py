@@ -77,7 +77,7 @@ async def relink(
     async with large_page_cache(connection) if len(ids) > MANY else nullcontext():
         for chunk in _chunks(ids):
             if known := [one for one in chunk if one not in fresh]:
-                link = _written(connection, link_contacts(whole=False), website_id, known)
+                link = _noting(connection, link_contacts(whole=False), website_id, known)
                 await execute_later(connection, link)
             await execute_later(connection, *_link_companies(connection, website_id, chunk, fresh))
 
@@ -85,7 +85,7 @@ async def relink(
 async def relink_all(connection: AsyncConnection, website_id: str) -> None:
     """Match every conversation of a website anew, in a handful of statements."""
     async with large_page_cache(connection):
-        link = _written(connection, link_contacts(whole=True), website_id)
+        link = _noting(connection, link_contacts(whole=True), website_id)
         await execute_later(connection, link, *_link_companies(connection, website_id))
 
 
@@ -166,15 +166,15 @@ def _link_companies(
     fresh: Set[str] = frozenset(),
 ) -> Iterator[Later]:
     if ids is None or not fresh >= set(ids):
-        yield _written(connection, unlink_companies(whole=ids is None), website_id, ids)
+        yield _noting(connection, unlink_companies(whole=ids is None), website_id, ids)
     link = link_companies(connection.dialect.name, whole=ids is None)
-    yield _written(connection, link, website_id, ids)
+    yield _noting(connection, link, website_id, ids)
 
 
-def _written(
+def _noting(
     connection: AsyncConnection, statement: Any, website_id: str, ids: list[str] | None = None
 ) -> Later:
-    """A statement that returns the conversations whose links it changed."""
+    """A statement that returns the conversations whose links it changed, for the change feed."""
     values: dict[str, Any] = {"website": website_id, "matched_at": now()}
 
     def note(changed: Sequence[Any]) -> None:
