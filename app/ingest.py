@@ -217,14 +217,9 @@ async def _write(
         kept_out = out.records
     kept = [m for m in batch.messages if rules.import_notes or m.type != "note"]
     # Asked before anything is written, or the answer would have to wait for that.
-    begun = await find_begun(connection, rules.id, kept)
+    begun = await find_begun(connection, rules.id, [*kept, *batch.threads])
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
-    since = rules.keeps_texts_since
-    talks = batch.conversations
-    fresh, changed = await write_conversations(connection, rules.id, talks, with_links, since)
-    told = await write_messages(connection, rules.id, kept, begun, since, batch.threads)
-    answered = told.touched | await write_edits(connection, rules.id, batch.edits)
     touched = await touched_conversations(
         connection,
         rules.id,
@@ -232,6 +227,11 @@ async def _write(
         people_ids=changes.people_ids,
         addresses=changes.addresses,
     )
+    since = rules.keeps_texts_since
+    talks = batch.conversations
+    fresh, changed = await write_conversations(connection, rules.id, talks, with_links, since)
+    told = await write_messages(connection, rules.id, kept, begun, since, batch.threads)
+    answered = told.touched | await write_edits(connection, rules.id, batch.edits)
     await relink(connection, rules.id, fresh | changed | touched, fresh=fresh)
     await relink_companies(connection, rules.id, answered - fresh - changed - touched)
     if batch.contacts or batch.conversations:

@@ -43,7 +43,7 @@ async def write_progress(
     which hooks told more meanwhile than was shown are read whole again, and compared with it.
 
     `begun_now`: by conversation what was stored in this transaction of threads of which nothing was
-    before. Their rows are written once, with what was counted.
+    before, if only that they are empty. Their rows are written once, with what was counted.
     """
     last = {conversation_id(website_id, thread.session_id): thread for thread in progress}
     if not last:
@@ -55,12 +55,13 @@ async def write_progress(
         _row(website_id, own_id, thread, own_id in unsettled, own_id in outgrown)
         for own_id, thread in sorted(last.items())
     ]
+    filled = {own_id: found for own_id, found in begun_now.items() if found.live}
     counted = [
         {**row, "message_count": found.live, "last_message_at": found.newest}
         for row in rows
-        if (found := begun_now.get(row["id"])) is not None
+        if (found := filled.get(row["id"])) is not None
     ]
-    for part in (counted, [row for row in rows if row["id"] in known]):
+    for part in (counted, [row for row in rows if row["id"] not in filled]):
         await update_rows(
             connection, conversations, part, key=("website_id", "id"), also=_end_of_being_due
         )

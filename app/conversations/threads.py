@@ -67,7 +67,7 @@ async def write_messages(
 ) -> Written:
     """Insert or update, and remember how far threads were `read`. A removed message stays removed.
 
-    `begun`: those of their conversations that have messages stored (`find_begun`).
+    `begun`: those of their conversations and of the threads that have messages stored (`find_begun`).
 
     What was sent before `texts_since` comes in without its text (SPEC P8).
 
@@ -79,7 +79,7 @@ async def write_messages(
         rows = [{**row, **dropped(row, texts_since)} for row in rows]
     await _save(connection, website_id, rows, _WHOLE, begun)
     touched = {row["conversation_id"] for row in rows}
-    fresh = {conversation_id(website_id, thread.session_id) for thread in read} & touched - begun
+    fresh = {conversation_id(website_id, thread.session_id) for thread in read} - begun
     counted = _count(rows, fresh)
     await _recount(connection, website_id, touched - fresh)
     return Written(touched, await write_progress(connection, website_id, read, counted))
@@ -88,7 +88,7 @@ async def write_messages(
 async def find_begun(
     connection: AsyncConnection,
     website_id: str,
-    records: Iterable[MessageRecord | EditRecord | MessageRemoval],
+    records: Iterable[MessageRecord | EditRecord | MessageRemoval | ThreadProgress],
 ) -> set[str]:
     """Ids of those of their conversations of which a message is stored, or a mark of one."""
     sessions = {record.session_id for record in records}
@@ -248,10 +248,10 @@ async def _shown(
 
 def _count(rows: Sequence[Row], ids: Set[str]) -> dict[str, Counted]:
     """What the rows of these threads come to; none of them is a mark of what was removed."""
-    threads: dict[str, list[Row]] = {}
+    threads: dict[str, list[Row]] = {own_id: [] for own_id in ids}
     for row in rows:
         if row["conversation_id"] in ids:
-            threads.setdefault(row["conversation_id"], []).append(row)
+            threads[row["conversation_id"]].append(row)
     return {
         own_id: Counted(
             len(thread),

@@ -8,7 +8,6 @@ order of their commits: who has read up to a number has missed nothing below it 
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias, get_args
@@ -27,8 +26,7 @@ from app.db.base import (
     moment_text,
     website_table,
 )
-from app.db.in_turn import Query, send_before_all_else, send_what_is_heard, send_with
-from app.db.sqlstate import driver_error
+from app.db.in_turn import Query, commit_with, send_before_all_else, send_what_is_heard
 
 KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 """In the order in which one transaction tells them: what is referred to comes first.
@@ -142,25 +140,15 @@ def _write(connection: Connection) -> None:
         start = int(time.time() * 1000)
         values = {"website": website_id, "n": len(batches), "start": start}
         if on_sqlite:
-            (told,) = _at_once(connection, str(_ADVANCE), values)
-            values |= {"first": told[0] - len(batches) + 1, "batches": dump_json(batches)}
-            _at_once(connection, _INSERT_SQLITE, values | {"at": moment_text(clock.now())})
+            told = connection.exec_driver_sql(str(_ADVANCE), values).scalar_one()
+            values |= {"first": told - len(batches) + 1, "batches": dump_json(batches)}
+            values |= {"at": moment_text(clock.now())}
+            connection.exec_driver_sql(_INSERT_SQLITE, values)
             continue
         values |= {"batches": dump_json(batches), "at": clock.now()}
         last.append(Query(_ADVANCE_AND_INSERT, values))
     if not on_sqlite:
-        send_with(connection, *last)
-
-
-def _at_once(connection: Connection, sql: str, values: dict[str, Any]) -> list[Any]:
-    """Through SQLAlchemy a statement crosses to the driver's thread and back four times, and crossing
-    is what costs; so, once (docs/why.md).
-    """
-    adapted: Any = connection.connection.dbapi_connection
-    try:
-        return list(adapted.run_async(lambda driver: driver.execute_fetchall(sql, values)))
-    except sqlite3.Error as error:
-        raise driver_error(sql, error) from error
+        commit_with(connection, *last)
 
 
 def _batches(notes: Notes, website_id: str) -> Iterator[tuple[ChangeKind, list[Any]]]:

@@ -13,8 +13,7 @@ far more than the way there (docs/why.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -54,10 +53,6 @@ class _Waiting(NamedTuple):
 _WAITING = "statements to be sent"
 MOST_WAITING = 16
 """Of more the parameters would take memory that nobody has planned with."""
-ROOM_ON_THE_WAY = 8_000
-"""Characters that the way to a server takes at once, whatever it is. The driver's pipeline does not look
-whether all of it went: with more it would wait for a server that waits for the rest, for ever.
-"""
 
 
 async def run_in_turn(connection: AsyncConnection, *asked: Query) -> list[Sequence[Any]]:
@@ -91,7 +86,7 @@ async def execute_later(connection: AsyncConnection, *wanted: Later) -> None:
 
 
 def send_before_all_else(engine: Engine) -> None:
-    """Have what waits sent in time; before the commit `send_with` does."""
+    """Have what waits sent in time; with the commit `commit_with` does."""
     event.listen(engine, "begin", _forget)
     event.listen(engine, "rollback", _forget)
     event.listen(engine, "before_cursor_execute", _send_before)
@@ -103,11 +98,11 @@ def send_what_is_heard(connection: Connection) -> None:
         _send(connection)
 
 
-def send_with(connection: Connection, *last: Query) -> None:
-    """What waits, and then `last`, when nothing else is to come."""
+def commit_with(connection: Connection, *last: Query) -> None:
+    """What waits, then `last`, and on the same way the commit; SQLAlchemy's own finds nothing left to do."""
     now = [_waiting(connection.dialect, Later(one)) for one in last]
     if now or connection.info.get(_WAITING):
-        _send(connection, now)
+        _send(connection, now, commit=True)
 
 
 def _waiting(dialect: Dialect, one: Later) -> _Waiting:
@@ -134,13 +129,13 @@ def _send_before(connection: Connection, cursor: Any, *_: Any) -> None:
         _send(connection)
 
 
-def _send(connection: Connection, now: Sequence[_Waiting] = ()) -> None:
+def _send(connection: Connection, now: Sequence[_Waiting] = (), *, commit: bool = False) -> None:
     from psycopg import Error
 
     together = [*connection.info.pop(_WAITING, ()), *now]
     adapted: Any = connection.connection.dbapi_connection
     try:
-        found = adapted.run_async(lambda driver: _executed(driver, together))
+        found = adapted.run_async(lambda driver: _executed(driver, together, commit=commit))
     except Error as error:
         raise driver_error("; ".join(one.sql for one in together), error) from error
     for waiting, rows in zip(together, found, strict=True):
@@ -148,33 +143,21 @@ def _send(connection: Connection, now: Sequence[_Waiting] = ()) -> None:
             _keep(connection, _waiting(connection.dialect, more))
 
 
-async def _executed(driver: Any, together: Iterable[_Waiting]) -> list[Sequence[Any]]:
-    found: list[Sequence[Any]] = []
-    for part in _parts(together):
-        async with driver.pipeline() if len(part) > 1 else nullcontext():
-            cursors = [await driver.execute(one.sql, one.values) for one in part]
-        found += [await cursor.fetchall() if cursor.description else () for cursor in cursors]
-    return found
+async def _executed(
+    driver: Any, together: Iterable[_Waiting], *, commit: bool
+) -> list[Sequence[Any]]:
+    from psycopg.generators import send
 
-
-def _parts(together: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
-    """Those that may go together; what is large goes alone."""
-    part: list[_Waiting] = []
-    room = ROOM_ON_THE_WAY
-    for one in together:
-        size = len(one.sql) + sum(map(_size, one.values.values()))
-        if part and size > room:
-            yield part
-            part, room = [], ROOM_ON_THE_WAY
-        part.append(one)
-        room -= size
-    if part:
-        yield part
-
-
-def _size(value: Any) -> int:
-    """In characters, about; a driver's wrapper of JSON is taken for what it wraps."""
-    return len(value) if isinstance(value, str | bytes) else len(str(getattr(value, "obj", value)))
+    async with driver.pipeline():
+        cursors = []
+        for one in together:
+            cursors.append(await driver.execute(one.sql, one.values))
+            # The pipeline does not look whether all of it went: with more than fits on the way it would
+            # wait for a server that waits for the rest, for ever.
+            await driver.wait(send(driver.pgconn))
+        if commit:
+            await driver.commit()
+    return [await cursor.fetchall() if cursor.description else () for cursor in cursors]
 
 
 _PLAN_ONCE = text("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)")

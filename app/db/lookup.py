@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -18,12 +17,11 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import AnySelect, StoredRow, dump_json
 from app.db.given import given_rows
-from app.db.sqlstate import driver_error
 
 Names = tuple[str, ...]
 
@@ -96,21 +94,8 @@ async def find_present(
     if not values:
         return set()
     given = {"website": website_id, "keys": dump_json(list(values))}
-    if connection.dialect.name == "sqlite":
-        return await _present_on_sqlite(connection, _present_text(table, name), given)
-    rows = await connection.execute(_present("postgresql", table, name), given)
+    rows = await connection.execute(_present(connection.dialect.name, table, name), given)
     return set(rows.scalars())
-
-
-async def _present_on_sqlite(
-    connection: AsyncConnection, sql: str, given: dict[str, str]
-) -> set[str]:
-    """Past SQLAlchemy, which crosses to the driver's thread four times a statement (docs/why.md)."""
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    try:
-        return {value for (value,) in await driver.execute_fetchall(sql, given)}
-    except sqlite3.Error as error:
-        raise driver_error(sql, error) from error
 
 
 @lru_cache(maxsize=64)
@@ -123,8 +108,3 @@ def _present(dialect: str, table: Table, name: str) -> AnySelect:
         return select(asked.c.value).where(there.exists())
     # PostgreSQL makes a join of EXISTS, and reads the whole table while it believes that to be small.
     return select(asked.c.value).where(there.limit(1).scalar_subquery())
-
-
-@lru_cache(maxsize=64)
-def _present_text(table: Table, name: str) -> str:
-    return str(_present("sqlite", table, name).compile(dialect=sqlite.dialect(paramstyle="named")))

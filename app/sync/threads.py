@@ -27,7 +27,10 @@ from app.sync.readers import UNSENT, UNWRITTEN, Reader
 from app.sync.thread import Part
 from app.sync.unmentioned import read_and_compare
 
-AHEAD = 100
+AHEAD = 200
+"""Conversations that are looked up at once."""
+WAITING = 30
+"""When no more of them are left, the next are looked up."""
 ANSWERS_A_WRITE = 20
 MESSAGES_A_WRITE = 800
 COUNT_EVERY = 2.0  # seconds; the total is for people to look at
@@ -38,7 +41,7 @@ class Threads:
     """The work under way: conversations handed out and not yet written, and what stopped a reader."""
 
     room: asyncio.Semaphore
-    due: asyncio.Queue[StoredRow | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
+    due: asyncio.Queue[StoredRow | None] = field(default_factory=lambda: asyncio.Queue(WAITING))
     read: deque[Part] = field(default_factory=deque)
     to_write: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
