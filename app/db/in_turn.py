@@ -13,9 +13,10 @@ far more than the way there (docs/why.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Executable, event, text
 from sqlalchemy.engine import Connection, Dialect, Engine
@@ -23,6 +24,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from app.db.sqlstate import driver_error
+
+T = TypeVar("T")
 
 
 class Query(NamedTuple):
@@ -49,8 +52,24 @@ class _Waiting(NamedTuple):
     values: Mapping[str, Any]
     one: Later
 
+    @property
+    def is_large(self) -> bool:
+        return any(len(value) >= LARGE for value in self.values.values() if isinstance(value, str))
+
+
+class _OnItsWay(NamedTuple):
+    """What was sent and is not heard of yet, over a pipeline that is open for it."""
+
+    pipeline: Any
+    sent: list[tuple[_Waiting, Any]]
+
 
 _WAITING = "statements to be sent"
+_ON_ITS_WAY = "statements that were sent"
+LARGE = 8_000
+"""Characters of a parameter. The server begins with such a statement, and those before it, while the next
+ones are still being made.
+"""
 MOST_WAITING = 16
 """Of more the parameters would take memory that nobody has planned with."""
 
@@ -94,20 +113,26 @@ def send_before_all_else(engine: Engine) -> None:
 
 def send_what_is_heard(connection: Connection) -> None:
     """What waits, until nothing is left of which somebody wants to know what came of it."""
-    while any(waiting.one.hear for waiting in connection.info.get(_WAITING, ())):
+    while any(one.one.hear for one in _unheard(connection)):
         _send(connection)
 
 
 def commit_with(connection: Connection, *last: Query) -> None:
     """What waits, then `last`, and on the same way the commit; SQLAlchemy's own finds nothing left to do."""
     now = [_waiting(connection.dialect, Later(one)) for one in last]
-    if now or connection.info.get(_WAITING):
+    if now or _unheard(connection):
         _send(connection, now, commit=True)
 
 
 def _waiting(dialect: Dialect, one: Later) -> _Waiting:
     sql, sent = _plan(one.asked.statement, dialect)
     return _Waiting(sql, sent(one.asked.values), one)
+
+
+def _unheard(connection: Connection) -> list[_Waiting]:
+    on_its_way: _OnItsWay | None = connection.info.get(_ON_ITS_WAY)
+    sent = [one for one, _ in on_its_way.sent] if on_its_way else []
+    return [*sent, *connection.info.get(_WAITING, ())]
 
 
 def _keep(connection: Connection, one: _Waiting) -> None:
@@ -117,47 +142,92 @@ def _keep(connection: Connection, one: _Waiting) -> None:
     connection.dispatch.before_cursor_execute(connection, None, one.sql, one.values, None, False)
     if len(waiting) >= MOST_WAITING:
         _send(connection)
+    elif one.is_large:
+        _run(connection, lambda driver: _begin(driver, connection.info))
 
 
 def _forget(connection: Connection) -> None:
-    if not connection.invalidated:
-        connection.info.pop(_WAITING, None)
+    if connection.invalidated:
+        return
+    connection.info.pop(_WAITING, None)
+    if _ON_ITS_WAY in connection.info:
+        from psycopg import Error
+
+        adapted: Any = connection.connection.dbapi_connection
+        with suppress(Error):  # whoever rolls back knows of it, or does not want to
+            adapted.run_async(lambda driver: _end(driver, connection.info))
 
 
 def _send_before(connection: Connection, cursor: Any, *_: Any) -> None:
-    while cursor is not None and connection.info.get(_WAITING):
+    while cursor is not None and _unheard(connection):
         _send(connection)
 
 
 def _send(connection: Connection, now: Sequence[_Waiting] = (), *, commit: bool = False) -> None:
-    from psycopg import Error
+    connection.info.setdefault(_WAITING, []).extend(now)
 
-    together = [*connection.info.pop(_WAITING, ()), *now]
-    adapted: Any = connection.connection.dbapi_connection
-    try:
-        found = adapted.run_async(lambda driver: _executed(driver, together, commit=commit))
-    except Error as error:
-        raise driver_error("; ".join(one.sql for one in together), error) from error
-    for waiting, rows in zip(together, found, strict=True):
+    async def send(driver: Any) -> list[tuple[_Waiting, Any]]:
+        await _send_all(driver, connection.info)
+        return await _end(driver, connection.info, commit=commit)
+
+    found = _run(connection, send)
+    for waiting, rows in found:
         for more in waiting.one.heard(rows):
             _keep(connection, _waiting(connection.dialect, more))
 
 
-async def _executed(
-    driver: Any, together: Iterable[_Waiting], *, commit: bool
-) -> list[Sequence[Any]]:
-    from psycopg.generators import send
+def _run(connection: Connection, work: Callable[[Any], Awaitable[T]]) -> T:
+    from psycopg import Error
 
-    async with driver.pipeline():
-        cursors = []
-        for one in together:
-            cursors.append(await driver.execute(one.sql, one.values))
-            # The pipeline does not look whether all of it went: with more than fits on the way it would
-            # wait for a server that waits for the rest, for ever.
-            await driver.wait(send(driver.pgconn))
+    together = _unheard(connection)
+    adapted: Any = connection.connection.dbapi_connection
+    try:
+        result: T = adapted.run_async(work)
+    except Error as error:
+        raise driver_error("; ".join(one.sql for one in together), error) from error
+    return result
+
+
+async def _begin(driver: Any, info: dict[Any, Any]) -> None:
+    """Send what waits, as far as it goes without waiting: the server may be busy with what came before."""
+    if _ON_ITS_WAY not in info:
+        pipeline = driver.pipeline()
+        await pipeline.__aenter__()
+        info[_ON_ITS_WAY] = _OnItsWay(pipeline, [])
+    sent, waiting = info[_ON_ITS_WAY].sent, info.get(_WAITING, [])
+    while waiting and not driver.pgconn.flush():
+        one = waiting.pop(0)
+        sent.append((one, await driver.execute(one.sql, one.values)))
+
+
+async def _send_all(driver: Any, info: dict[Any, Any]) -> None:
+    await _begin(driver, info)
+    while info[_WAITING]:
+        await _flush(driver)
+        await _begin(driver, info)
+
+
+async def _end(
+    driver: Any, info: dict[Any, Any], *, commit: bool = False
+) -> list[tuple[_Waiting, Any]]:
+    """The rows of everything that was sent."""
+    pipeline, sent = info.pop(_ON_ITS_WAY)
+    try:
+        await _flush(driver)
         if commit:
             await driver.commit()
-    return [await cursor.fetchall() if cursor.description else () for cursor in cursors]
+    finally:
+        await pipeline.__aexit__(None, None, None)
+    return [(one, await cursor.fetchall() if cursor.description else ()) for one, cursor in sent]
+
+
+async def _flush(driver: Any) -> None:
+    """The driver's pipeline does not look whether all of it went: with more than fits on the way at once it
+    would wait for a server that waits for the rest, for ever.
+    """
+    from psycopg.generators import send
+
+    await driver.wait(send(driver.pgconn))
 
 
 _PLAN_ONCE = text("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)")

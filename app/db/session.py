@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,10 +13,9 @@ from typing import Any, TypeVar
 import orjson
 import stamina
 from sqlalchemy import event, make_url
-from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.base import dump_json
 from app.db.changes import watch_commits
@@ -168,11 +166,12 @@ def open_database(raw_url: str, pool_size: int = 5) -> Database:
 
 
 def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(
+    return create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=10,
+        pool_pre_ping=True,
         hide_parameters=True,
         json_serializer=dump_json,
         json_deserializer=orjson.loads,
@@ -182,30 +181,6 @@ def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
             "async_creator_fn": _connect_whole,
         },
     )
-    _ping_unless_fresh(engine.sync_engine)
-    return engine
-
-
-FRESH = 0.2
-"""Seconds in which a connection that worked is taken to work still: a ping costs what a small question does."""
-
-
-def _ping_unless_fresh(engine: Engine) -> None:
-    """As SQLAlchemy's `pool_pre_ping`, but not of a connection that was in use until just now."""
-
-    @event.listens_for(engine, "checkin")
-    def note_use(_connection: object, record: ConnectionPoolEntry) -> None:
-        record.info["used_at"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ping(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-        used_at = record.info.get("used_at")
-        if used_at is None or time.monotonic() - used_at < FRESH:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise InvalidatePoolError("The connection was lost while nobody used it.") from error
 
 
 async def _connect_whole(*args: Any, **values: Any) -> Any:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.tables import audit_log
-from app.db.in_turn import MOST_WAITING, Later, Query, execute_later, run_in_turn
+from app.db.in_turn import LARGE, MOST_WAITING, Later, Query, execute_later, run_in_turn
 from app.db.sqlstate import is_bad_value
 from app.websites.tables import websites
 from tests.ingesting import Site, connected
@@ -24,6 +24,7 @@ _APPEND = (
     .values(name=websites.c.name.concat(bindparam("more")))
 )
 _WRONG = insert(audit_log).values(id=bindparam("own"))
+_WRONG_AND_LARGE = text("INSERT INTO audit_log (id) VALUES (:own)")
 
 
 def append(site: Site, more: str) -> Later:
@@ -108,15 +109,58 @@ async def test_more_than_fits_on_the_way_at_once(database_url: str) -> None:
         assert len(await name_of(site)) == len(before) + 3 * len(much) + 1
 
 
-async def test_nothing_is_left_of_it_after_a_rollback(database_url: str) -> None:
+async def test_a_large_one_is_begun_while_the_next_are_made(migrated_postgres_url: str) -> None:
+    """Nobody asks for it: the server has begun all the same."""
+    begun = text("SELECT backend_xid IS NOT NULL FROM pg_stat_activity WHERE pid = :pid")
+    async with connected(migrated_postgres_url) as site, site.db.write() as connection:
+        pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+
+        async def has_begun() -> bool:
+            async with site.db.read() as other:
+                return bool(await other.scalar(begun, {"pid": pid}))
+
+        await execute_later(connection, append(site, "small"))
+        assert not await has_begun()
+        await execute_later(connection, append(site, "x" * LARGE))
+        async with asyncio.timeout(30):
+            while not await has_begun():
+                pass
+        await execute_later(connection, append(site, "last"))
+        found = await connection.scalar(_NAMED, {"id": site.id})
+        assert str(found).endswith("small" + "x" * LARGE + "last")
+
+
+@pytest.mark.parametrize("size", [1, LARGE, 8_000_000])
+async def test_nothing_is_left_of_it_after_a_rollback(database_url: str, size: int) -> None:
     async with connected(database_url) as site:
         before = await name_of(site)
         async with site.db.engine.connect() as connection:
             await connection.execute(select(1))
-            await execute_later(connection, append(site, " never"))
+            await execute_later(connection, append(site, "x" * size), append(site, "x" * size))
             await connection.rollback()
             await connection.execute(select(1))
             await connection.commit()
+        assert await name_of(site) == before
+
+
+async def test_a_large_one_that_is_refused_is_told_by_whatever_comes_next(
+    database_url: str,
+) -> None:
+    wrong = Later(Query(_WRONG_AND_LARGE, {"own": "x" * LARGE}))
+
+    async with connected(database_url) as site:
+        before = await name_of(site)
+
+        async def work(site: Site) -> None:
+            async with site.db.write() as connection:
+                await execute_later(connection, append(site, " never"))
+                await execute_later(connection, wrong)
+                await execute_later(connection, append(site, "x" * LARGE))
+                await connection.scalar(_NAMED, {"id": site.id})
+
+        for _ in range(2):  # the connection goes back to the pool, and is as good as before
+            with pytest.raises(DBAPIError):
+                await work(site)
         assert await name_of(site) == before
 
 
