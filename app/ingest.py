@@ -220,6 +220,7 @@ async def _write(
     begun = await find_begun(connection, rules.id, [*kept, *batch.threads])
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
+    # Before the conversations: those of this batch are linked anyway, and the answer need not wait for them.
     touched = await touched_conversations(
         connection,
         rules.id,

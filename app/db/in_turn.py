@@ -6,9 +6,9 @@ One statement with several parts would look at the database as it was before its
 
     await execute_later(connection, write_statement)
 
-What nobody waits for goes together, at the latest before anything else is asked and before the commit.
-Whoever waits for a server shares the event loop with all that goes on meanwhile, so each answer costs
-far more than the way there (docs/why.md).
+What nobody waits for goes together, at the latest before anything else is asked and with the commit; the
+server begins with what is large as soon as it is told. Whoever waits for a server shares the event loop with
+all that goes on meanwhile, so each answer costs far more than the way there (docs/why.md).
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _keep(connection: Connection, one: _Waiting) -> None:
     waiting.append(one)
     # Whoever listens to statements is to hear of this one too, and hears it from whom it comes.
     connection.dispatch.before_cursor_execute(connection, None, one.sql, one.values, None, False)
-    if len(waiting) >= MOST_WAITING:
+    if len(_unheard(connection)) >= MOST_WAITING:
         _send(connection)
     elif one.is_large:
         _run(connection, lambda driver: _begin(driver, connection.info))
