@@ -113,7 +113,7 @@ def send_before_all_else(engine: Engine) -> None:
 
 def send_what_is_heard(connection: Connection) -> None:
     """What waits, until nothing is left of which somebody wants to know what came of it."""
-    while any(one.one.hear for one in _unheard(connection)):
+    while any(waiting.one.hear for waiting in _unheard(connection)):
         _send(connection)
 
 

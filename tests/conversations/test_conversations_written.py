@@ -5,19 +5,23 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, select, update
 
 from app.conversations.merge import overlay
 from app.conversations.progress import write_progress
 from app.conversations.store import write_operators
 from app.conversations.tables import conversations, messages, operators
+from app.db.changes import change_batches
+from app.ingest import ingest
 from app.records import (
+    Batch,
     ConversationRecord,
     MessageRecord,
     OperatorRecord,
     ThreadProgress,
     conversation_id,
 )
+from app.websites.rules import rules_of
 from tests.ingesting import connected, moment, ms, payload, person, said, talk
 
 OWN = {"id", "session_id", "seen_ms"}
@@ -339,6 +343,51 @@ async def test_a_thread_is_due_until_it_was_read_for_the_state_that_the_list_tel
         # The same update time with another last message: somebody wrote in the same millisecond.
         await site.take(talk("s", at=1, seen=3, preview_message={"fingerprint": 2}))
         assert (await site.conversation("s")).messages_due
+
+
+async def test_threads_of_which_nothing_is_stored_are_not_asked_about(database_url: str) -> None:
+    """Empty ones neither: on PostgreSQL the answer would wait for the messages to be written."""
+    async with connected(database_url) as site:
+        await site.take(talk("s", at=1), talk("empty", at=1))
+        batch = Batch(
+            site.id,
+            messages=[said("s", 1)],
+            threads=[
+                ThreadProgress("s", ms(1), None, None, asked_ms=ms(2), shown=1),
+                ThreadProgress("empty", ms(1), None, None, asked_ms=ms(2), shown=0),
+            ],
+        )
+        assert await _asked_of_threads(site, batch) == []
+        empty = await site.conversation("empty")
+        assert (empty.messages_due, empty.messages_complete, empty.message_count) == (
+            False,
+            True,
+            0,
+        )
+        assert (await site.conversation("s")).message_count == 1
+        told = await site.rows(
+            select(change_batches.c.ids).where(change_batches.c.kind == "conversation")
+            .order_by(change_batches.c.number.desc()).limit(1)
+        )  # fmt: skip
+        assert told[0].ids == [conversation_id(site.id, "s")], "nobody sees that one was read"
+        assert await _asked_of_threads(site, batch), "of the one that is stored by now"
+
+
+async def _asked_of_threads(site: Any, batch: Batch) -> list[str]:
+    """The questions about messages and their number while `batch` is written."""
+    asked: list[str] = []
+
+    def note(*told: Any) -> None:
+        if told[2].startswith("SELECT") and ("edited_at" in told[2] or "message_count" in told[2]):
+            asked.append(told[2])
+
+    engine = site.db.engine.sync_engine
+    async with site.db.write() as connection:
+        rules = await rules_of(connection, site.id)
+        event.listen(engine, "before_cursor_execute", note)
+        await ingest(connection, rules, batch)
+        event.remove(engine, "before_cursor_execute", note)
+    return asked
 
 
 async def test_of_several_parts_in_one_write_the_last_tells_how_far_reading_came(

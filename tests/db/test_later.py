@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, insert, select, text, update
+from psycopg.pq import TransactionStatus
+from sqlalchemy import bindparam, event, insert, select, text, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -128,6 +130,23 @@ async def test_a_large_one_is_begun_while_the_next_are_made(migrated_postgres_ur
         await execute_later(connection, append(site, "last"))
         found = await connection.scalar(_NAMED, {"id": site.id})
         assert str(found).endswith("small" + "x" * LARGE + "last")
+
+
+async def test_the_last_go_with_the_commit(migrated_postgres_url: str) -> None:
+    """When it is SQLAlchemy's turn to commit, it is done: its way to the server and back is saved."""
+    found: list[TransactionStatus] = []
+
+    def look(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        found.append(driver.info.transaction_status)
+
+    async with connected(migrated_postgres_url) as site:
+        before = await name_of(site)
+        async with site.db.write() as connection:
+            event.listen(connection.sync_connection, "commit", look)
+            await execute_later(connection, append(site, "!"))
+        assert found == [TransactionStatus.IDLE]
+        assert await name_of(site) == f"{before}!"
 
 
 @pytest.mark.parametrize("size", [1, LARGE, 8_000_000])
