@@ -23,5 +23,6 @@ def given_rows(dialect: str, table: Table, names: Sequence[str], parameter: str)
         return select(*read).subquery(parameter)
     types = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
     typed = [column(name, table.c[name].type.dialect_impl(types)) for name in names]
-    rows = func.json_to_recordset(cast(text, postgresql.JSON)).table_valued(*typed)
+    # Taken apart once: of `json` PostgreSQL reads each value again, those that become jsonb twice.
+    rows = func.jsonb_to_recordset(cast(text, postgresql.JSONB)).table_valued(*typed)
     return rows.render_derived(parameter, with_types=True)
