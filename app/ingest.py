@@ -28,30 +28,25 @@ from app.conversations.store import write_conversations
 from app.conversations.threads import (
     MessageRemoval,
     bury_messages,
-    find_begun,
     write_edits,
     write_messages,
 )
 from app.db.sqlstate import is_bad_value
-from app.db.statistics import ensure_statistics
+from app.db.statistics import ensure_statistics, make_known
+from app.known import PLANNED_BY, Known, find_known
 from app.matching.keep_out import keep_out, refuse_erased, which_are_erased
-from app.matching.link import relink, relink_companies, touched_conversations, with_links
-from app.records import Batch, CompanyEdit, ContactEdit, Rejected
+from app.matching.link import (
+    asking_dependent,
+    relink,
+    relink_companies,
+    touched_conversations,
+    with_links,
+)
+from app.records import Batch, CompanyEdit, ContactEdit, Rejected, singles
 from app.websites.rules import WebsiteRules, lock_website
 
 # What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
 BAD_VALUES = (StatementError, ValueError, TypeError, OverflowError)
-
-# What the checks of foreign keys and the matching read.
-_PLANNED_BY = (
-    "contacts",
-    "contact_emails",
-    "companies",
-    "company_aliases",
-    "contact_companies",
-    "conversations",
-    "conversation_companies",
-)
 
 
 @dataclass(slots=True)
@@ -69,21 +64,30 @@ class Outcome:
 
 
 async def ingest(
-    connection: AsyncConnection, rules: WebsiteRules, batch: Batch, *, sifted: bool = False
+    connection: AsyncConnection,
+    rules: WebsiteRules,
+    batch: Batch,
+    *,
+    sifted: bool = False,
+    known: Known | None = None,
 ) -> Outcome:
     """Write a batch, all of it: a record that the database refuses raises one of BAD_VALUES.
 
-    `sifted`: the caller has left out who was erased.
+    `sifted`: the caller has left out who was erased. `known`: what it found, if it asked (`find_known`).
 
     One writer for each website at a time: batches are merged with what is stored, and two merges
     of the same row must not overlap.
     """
     await lock_website(connection, rules.id)
-    return await _write(connection, rules, batch, sifted=sifted)
+    return await _write(connection, rules, batch, sifted=sifted, known=known)
 
 
 async def ingest_singly(
-    connection: AsyncConnection, rules: WebsiteRules, batch: Batch, *, sifted: bool = False
+    connection: AsyncConnection,
+    rules: WebsiteRules,
+    batch: Batch,
+    *,
+    sifted: bool = False,
 ) -> Outcome:
     """For a batch that was refused: what can be kept is kept, the rest is reported (FAILURES case 53)."""
     await lock_website(connection, rules.id)
@@ -142,7 +146,7 @@ async def ingest_edits(
         addresses={lost for edit in edits for lost in edit.lost_addresses},
     )
     await relink(connection, website_id, touched)
-    await ensure_statistics(connection, *_PLANNED_BY)
+    await ensure_statistics(connection, *PLANNED_BY)
     return Edited(opened, traces)
 
 
@@ -205,19 +209,26 @@ async def remove_messages(
     _, out = await which_are_erased(connection, rules.id, (), [r.session_id for r in removals])
     removals = [removal for removal in removals if removal.session_id not in out]
     changed = await bury_messages(connection, rules.id, removals)
-    await relink_companies(connection, rules.id, changed)
+    dependent = await connection.execute(*asking_dependent(rules.id, sorted(changed)))
+    await relink_companies(connection, rules.id, dependent.scalars())
 
 
 async def _write(
-    connection: AsyncConnection, rules: WebsiteRules, batch: Batch, *, sifted: bool
+    connection: AsyncConnection,
+    rules: WebsiteRules,
+    batch: Batch,
+    *,
+    sifted: bool,
+    known: Known | None = None,
 ) -> Outcome:
     kept_out = 0
     if not sifted:
         batch, out = await keep_out(connection, batch)
         kept_out = out.records
     kept = [m for m in batch.messages if rules.import_notes or m.type != "note"]
-    # Asked before anything is written, or the answer would have to wait for that.
-    begun = await find_begun(connection, rules.id, [*kept, *batch.threads])
+    if known is None:
+        _, known = await find_known(connection, batch)
+    await make_known(connection, known.unknown)
     changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
     await _keep_companies(connection, rules.id, changes.belongings)
     # Before the conversations: those of this batch are linked anyway, and the answer need not wait for them.
@@ -229,14 +240,14 @@ async def _write(
         addresses=changes.addresses,
     )
     since = rules.keeps_texts_since
-    talks = batch.conversations
-    fresh, changed = await write_conversations(connection, rules.id, talks, with_links, since)
-    told = await write_messages(connection, rules.id, kept, begun, since, batch.threads)
+    fresh, changed = await write_conversations(
+        connection, rules.id, batch.conversations, known.stored, with_links, since
+    )
+    told = await write_messages(connection, rules.id, kept, known.begun, since, batch.threads)
     answered = told.touched | await write_edits(connection, rules.id, batch.edits)
-    await relink(connection, rules.id, fresh | changed | touched, fresh=fresh)
-    await relink_companies(connection, rules.id, answered - fresh - changed - touched)
-    if batch.contacts or batch.conversations:
-        await ensure_statistics(connection, *_PLANNED_BY)
+    linked = fresh | changed | touched
+    await relink(connection, rules.id, linked, fresh=fresh)
+    await relink_companies(connection, rules.id, known.dependent & answered - linked)
     counts = len(changes.contact_ids), len(fresh | changed), len(kept), kept_out
     return Outcome(*counts, unsettled=told.unsettled)
 
@@ -261,7 +272,7 @@ async def _write_one_by_one(
     connection: AsyncConnection, rules: WebsiteRules, batch: Batch, *, sifted: bool
 ) -> Outcome:
     outcome = Outcome()
-    for single in _singles(batch):
+    for single in singles(batch):
         try:
             async with connection.begin_nested():
                 written = await _write(connection, rules, single, sifted=sifted)
@@ -276,15 +287,6 @@ async def _write_one_by_one(
             outcome.kept_out += written.kept_out
     outcome.unsettled = await write_progress(connection, rules.id, batch.threads)
     return outcome
-
-
-def _singles(batch: Batch) -> list[Batch]:
-    return [
-        *(Batch(batch.website_id, contacts=[record]) for record in batch.contacts),
-        *(Batch(batch.website_id, conversations=[record]) for record in batch.conversations),
-        *(Batch(batch.website_id, messages=[record]) for record in batch.messages),
-        *(Batch(batch.website_id, edits=[record]) for record in batch.edits),
-    ]
 
 
 def _rejected(single: Batch, error: Exception) -> Rejected:

@@ -264,6 +264,16 @@ def joined(website_id: str, batches: Iterable[Batch]) -> Batch:
     return whole
 
 
+def singles(batch: Batch) -> list[Batch]:
+    """One for each of its records; what it says of threads is in none."""
+    return [
+        *(Batch(batch.website_id, contacts=[record]) for record in batch.contacts),
+        *(Batch(batch.website_id, conversations=[record]) for record in batch.conversations),
+        *(Batch(batch.website_id, messages=[record]) for record in batch.messages),
+        *(Batch(batch.website_id, edits=[record]) for record in batch.edits),
+    ]
+
+
 @lru_cache(maxsize=4096)
 def conversation_id(website_id: str, session_id: str) -> str:
     """Our id of a Crisp conversation. Derived, so that a message finds its parent without a query."""

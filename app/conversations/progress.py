@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, false, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
+from app.conversations.begun import Begun, find_begun, settled_ms
 from app.conversations.tables import conversations, messages
 from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows
-from app.records import MESSAGE_SETTLE_MS, MessageRecord, ThreadProgress, conversation_id
+from app.records import MessageRecord, ThreadProgress, conversation_id
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Counted(NamedTuple):
-    """What the first messages of a thread come to: how many there are, the time of the newest, and the
-    version in ms of the newest that was edited, 0 when none was.
+    """What the messages of a thread in this transaction come to: how many were not stored before, the time of
+    the newest, and the version in ms of the newest that was edited, 0 when none was.
     """
 
-    live: int
+    added: int
     newest: datetime | None
     edited_ms: int
 
@@ -34,7 +34,8 @@ async def write_progress(
     connection: AsyncConnection,
     website_id: str,
     progress: Sequence[ThreadProgress],
-    begun_now: Mapping[str, Counted] = _NOTHING,
+    begun: Begun | None = None,
+    written: Mapping[str, Counted] = _NOTHING,
 ) -> set[str]:
     """A finished thread is no longer due, unless the conversation moved while it was read.
 
@@ -42,22 +43,27 @@ async def write_progress(
     conversations that stay due because they are unsettled: to be read later, not at once. Those of
     which hooks told more meanwhile than was shown are read whole again, and compared with it.
 
-    `begun_now`: by conversation what was stored in this transaction of threads of which nothing was
-    before, if only that they are empty. Their rows are written once, with what was counted.
+    `begun`: what was stored of them before this transaction wrote what it `written` of them, by conversation;
+    asked for where it is not given. Of threads of which nothing was, the rows are written once, with what was counted.
     """
     last = {conversation_id(website_id, thread.session_id): thread for thread in progress}
     if not last:
         return set()
-    unsettled = await _find_unsettled(connection, website_id, last, begun_now)
-    known = {own_id: thread for own_id, thread in last.items() if own_id not in begun_now}
-    outgrown = await _find_outgrown(connection, website_id, known)
+    if begun is None:
+        begun = await find_begun(connection, website_id, sorted(last), progress)
+    unsettled = _find_unsettled(last, begun, written)
+    outgrown = _find_outgrown(last, begun, written)
     rows = [
         _row(website_id, own_id, thread, own_id in unsettled, own_id in outgrown)
         for own_id, thread in sorted(last.items())
     ]
-    filled = {own_id: found for own_id, found in begun_now.items() if found.live}
+    filled = {
+        own_id: found
+        for own_id, found in written.items()
+        if own_id not in begun.ids and found.added
+    }
     counted = [
-        {**row, "message_count": found.live, "last_message_at": found.newest}
+        {**row, "message_count": found.added, "last_message_at": found.newest}
         for row in rows
         if (found := filled.get(row["id"])) is not None
     ]
@@ -90,73 +96,34 @@ def _end_of_being_due(told: Mapping[str, ColumnElement[Any]]) -> dict[str, Colum
     return {"messages_due": case((is_read, false()), else_=conversations.c.messages_due)}
 
 
-async def _find_unsettled(
-    connection: AsyncConnection,
-    website_id: str,
-    threads: Mapping[str, ThreadProgress],
-    begun_now: Mapping[str, Counted],
+def _find_unsettled(
+    threads: Mapping[str, ThreadProgress], begun: Begun, written: Mapping[str, Counted]
 ) -> set[str]:
     """Conversations in which a hook told of an edit so shortly before the reading that it won against
     what was read: a later edit whose hook was lost may be hidden by it, so they are read again.
     """
-    asked = [thread.asked_ms for thread in threads.values() if thread.asked_ms is not None]
     found = {own_id for own_id, thread in threads.items() if thread.unsettled}
-    if not asked:
+    settled = settled_ms(threads.values())
+    if settled is None:
         return found
-    settled_ms = min(asked) - MESSAGE_SETTLE_MS
-    found |= {
+    found |= begun.edited_late & threads.keys()
+    return found | {
         own_id
-        for own_id, counted in begun_now.items()
-        if min(counted.edited_ms, threads[own_id].version_ms) > settled_ms
+        for own_id, counted in written.items()
+        if own_id in threads and min(counted.edited_ms, threads[own_id].version_ms) > settled
     }
-    known = sorted(threads.keys() - begun_now.keys())
-    if not known:
-        return found
-    rows = await connection.execute(
-        _edited_late(),
-        {
-            "website": website_id,
-            "conversations": known,
-            "settled": from_ms(settled_ms),
-            "settled_ms": settled_ms,
-        },
-    )
-    return found | {row.conversation_id for row in rows}
 
 
-async def _find_outgrown(
-    connection: AsyncConnection, website_id: str, threads: Mapping[str, ThreadProgress]
+def _find_outgrown(
+    threads: Mapping[str, ThreadProgress], begun: Begun, written: Mapping[str, Counted]
 ) -> set[str]:
     """Conversations with more messages than reading showed. What hooks told between may be gone already."""
-    shown = {own_id: t.shown for own_id, t in threads.items() if t.shown is not None}
-    if not shown:
-        return set()
-    rows = await connection.execute(
-        select(conversations.c.id, conversations.c.message_count).where(
-            conversations.c.website_id == website_id, is_one_of(conversations.c.id, "conversations")
-        ),
-        {"conversations": sorted(shown)},
-    )
-    return {row.id for row in rows if row.message_count > shown[row.id]}
-
-
-@cache
-def _edited_late() -> Select[Any]:
-    same = (conversations.c.website_id == messages.c.website_id) & (
-        conversations.c.id == messages.c.conversation_id
-    )
-    return (
-        select(messages.c.conversation_id)
-        .join(conversations, same)
-        .where(
-            conversations.c.website_id == bindparam("website"),
-            is_one_of(conversations.c.id, "conversations"),
-            conversations.c.crisp_updated_at > bindparam("settled"),
-            messages.c.edited_at.is_not(None),
-            messages.c.version_ms > bindparam("settled_ms"),
-        )
-        .distinct()
-    )
+    return {
+        own_id
+        for own_id, thread in threads.items()
+        if thread.shown is not None and own_id in begun.ids
+        if begun.counts[own_id] + (written[own_id].added if own_id in written else 0) > thread.shown
+    }
 
 
 async def read_again(

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.expiry import without_excerpt
 from app.conversations.merge import COMPARED, merge_conversation
 from app.conversations.tables import conversations, operators
-from app.db.base import StoredRow
+from app.db.base import AnySelect, StoredRow
 from app.db.changes import note_changes
+from app.db.in_turn import Query
 from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 from app.records import ConversationRecord, OperatorRecord, conversation_id
 
 _KEY = ("website_id", "id")
+
+
+class Stored(NamedTuple):
+    """Conversations by id, and the names of operators by theirs."""
+
+    rows: Mapping[str, StoredRow]
+    names: Mapping[str, str]
+
+    @staticmethod
+    def of(rows: Sequence[StoredRow], names: Sequence[StoredRow]) -> Stored:
+        return Stored({row.id: row for row in rows}, {row.user_id: row.name for row in names})
 
 
 Linking = Callable[[AsyncConnection, str, Sequence[Row]], Awaitable[Sequence[Row]]]
@@ -28,20 +42,20 @@ async def write_conversations(
     connection: AsyncConnection,
     website_id: str,
     records: Sequence[ConversationRecord],
+    stored: Stored,
     linking: Linking,
     texts_since: datetime | None = None,
 ) -> tuple[set[str], set[str]]:
     """Insert or update; the ids of those that are new here, and of those that said something new.
 
-    Those met whole are marked as seen.
+    `stored`: what `asking_stored` found of them. Those met whole are marked as seen.
 
     The words of a last message from before `texts_since` stay out (SPEC P8).
     """
     told = _by_id(website_id, [without_excerpt(record, texts_since) for record in records])
     if not told:
         return set(), set()
-    known = await find_known(connection, website_id, list(told))
-    names = await _operator_names(connection, website_id, known.values(), records)
+    known, names = stored
     fresh: list[Row] = []
     changed: list[Row] = []
     met: list[Row] = []
@@ -95,31 +109,36 @@ def _by_id(
 async def find_known(
     connection: AsyncConnection, website_id: str, ids: Sequence[str]
 ) -> dict[str, StoredRow]:
-    rows = await connection.execute(
-        select(conversations).where(
-            conversations.c.website_id == website_id, is_one_of(conversations.c.id, ids)
-        )
-    )
+    rows = await connection.execute(_known(), {"website": website_id, "ids": ids})
     return {row.id: row for row in rows}
 
 
-async def _operator_names(
-    connection: AsyncConnection,
-    website_id: str,
-    rows: Iterable[StoredRow],
-    records: Iterable[ConversationRecord],
-) -> dict[str, str]:
-    wanted = {record.fields.get("assigned_user_id") for record in records}
-    wanted |= {row.assigned_user_id for row in rows}
-    wanted.discard(None)
-    if not wanted:
-        return {}
-    found = await connection.execute(
-        select(operators.c.user_id, operators.c.name).where(
-            operators.c.website_id == website_id, is_one_of(operators.c.user_id, wanted)
-        )
+def asking_stored(website_id: str, records: Sequence[ConversationRecord]) -> tuple[Query, Query]:
+    """What is stored of these conversations, and the names of all operators whose they are or were."""
+    values = {
+        "website": website_id,
+        "ids": sorted({conversation_id(website_id, record.session_id) for record in records}),
+        "operators": sorted({one for r in records if (one := r.fields.get("assigned_user_id"))}),
+    }
+    return Query(_known(), values), Query(_names(), values)
+
+
+@cache
+def _known() -> AnySelect:
+    return select(conversations).where(
+        conversations.c.website_id == bindparam("website"), is_one_of(conversations.c.id, "ids")
     )
-    return {row.user_id: row.name for row in found}
+
+
+@cache
+def _names() -> AnySelect:
+    theirs = select(conversations.c.assigned_user_id).where(
+        conversations.c.website_id == bindparam("website"), is_one_of(conversations.c.id, "ids")
+    )
+    return select(operators.c.user_id, operators.c.name).where(
+        operators.c.website_id == bindparam("website"),
+        or_(is_one_of(operators.c.user_id, "operators"), operators.c.user_id.in_(theirs)),
+    )
 
 
 async def write_operators(

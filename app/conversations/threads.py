@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Update,
-    bindparam,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import Update, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
+from app.conversations.begun import Begun, find_begun, ids_of
 from app.conversations.expiry import dropped
 from app.conversations.progress import Counted, write_progress
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.in_turn import Later, Query, execute_later
-from app.db.lookup import find_by_key, find_present
+from app.db.lookup import asking_rows
 from app.db.one_of import is_one_of
 from app.db.upsert import Merge, Row, newest_by_key, upsert
 from app.records import EditRecord, MessageRecord, ThreadProgress, conversation_id
@@ -61,13 +56,13 @@ async def write_messages(
     connection: AsyncConnection,
     website_id: str,
     records: Sequence[MessageRecord],
-    begun: Set[str],
+    begun: Begun,
     texts_since: datetime | None = None,
     read: Sequence[ThreadProgress] = (),
 ) -> Written:
     """Insert or update, and remember how far threads were `read`. A removed message stays removed.
 
-    `begun`: those of their conversations and of the threads that have messages stored (`find_begun`).
+    `begun`: what is stored of their conversations and of those threads.
 
     What was sent before `texts_since` comes in without its text (SPEC P8).
 
@@ -77,23 +72,12 @@ async def write_messages(
     rows = newest_by_key((_row(website_id, record) for record in records), _KEY)
     if texts_since is not None:
         rows = [{**row, **dropped(row, texts_since)} for row in rows]
-    await _save(connection, website_id, rows, _WHOLE, begun)
+    known = await _save(connection, website_id, rows, _WHOLE, begun.ids)
     touched = {row["conversation_id"] for row in rows}
-    fresh = {conversation_id(website_id, thread.session_id) for thread in read} - begun
-    counted = _count(rows, fresh)
-    await _recount(connection, website_id, touched - fresh)
-    return Written(touched, await write_progress(connection, website_id, read, counted))
-
-
-async def find_begun(
-    connection: AsyncConnection,
-    website_id: str,
-    records: Iterable[MessageRecord | EditRecord | MessageRemoval | ThreadProgress],
-) -> set[str]:
-    """Ids of those of their conversations of which a message is stored, or a mark of one."""
-    sessions = {record.session_id for record in records}
-    asked = sorted(conversation_id(website_id, session_id) for session_id in sessions)
-    return await find_present(connection, messages, website_id, "conversation_id", asked)
+    of_read = set(ids_of(website_id, read))
+    await _recount(connection, website_id, touched - (of_read - begun.ids))
+    written = _count(rows, of_read, known)
+    return Written(touched, await write_progress(connection, website_id, read, begun, written))
 
 
 async def write_edits(
@@ -103,8 +87,7 @@ async def write_edits(
     if not edits:
         return set()
     rows = newest_by_key((_edited(website_id, edit) for edit in edits), _KEY)
-    begun = await find_begun(connection, website_id, edits)
-    return await _written(connection, website_id, rows, _EDIT, begun)
+    return await _written(connection, website_id, rows, _EDIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +112,7 @@ async def bury_messages(
         row["removed_observed_ms"] = removal.removed_ms
         latest[row["conversation_id"], row["fingerprint"]] = row
     rows = [latest[key] for key in sorted(latest)]
-    begun = await find_begun(connection, website_id, removals)
-    return await _written(connection, website_id, rows, _REMOVAL, begun)
+    return await _written(connection, website_id, rows, _REMOVAL)
 
 
 def _row(website_id: str, record: MessageRecord) -> Row:
@@ -202,14 +184,11 @@ _SHOWN = (
 
 
 async def _written(
-    connection: AsyncConnection,
-    website_id: str,
-    rows: Sequence[Row],
-    merge: Merge,
-    begun: Set[str],
+    connection: AsyncConnection, website_id: str, rows: Sequence[Row], merge: Merge
 ) -> set[str]:
-    await _save(connection, website_id, rows, merge, begun)
     touched = {row["conversation_id"] for row in rows}
+    begun = await find_begun(connection, website_id, sorted(touched))
+    await _save(connection, website_id, rows, merge, begun.ids)
     await _recount(connection, website_id, touched)
     return touched
 
@@ -220,11 +199,17 @@ async def _save(
     rows: Sequence[Row],
     merge: Merge,
     begun: Set[str],
-) -> None:
-    """Upsert, and note what changed to the eye: most of what is read again says nothing new."""
+) -> Set[tuple[str, int]]:
+    """Upsert, and note what changed to the eye: most of what is read again says nothing new.
+
+    Returns the keys of those that were stored before.
+    """
     keys = [(row["conversation_id"], row["fingerprint"]) for row in rows]
     # Most threads are read for the first time: asking by conversation costs a tenth then.
-    before = await _shown(connection, website_id, [key for key in keys if key[0] in begun])
+    again = [key for key in keys if key[0] in begun]
+    before = (
+        _by_key(await connection.execute(*_shown(connection, website_id, again))) if again else {}
+    )
     if merge is not _REMOVAL:
         gone = {key for key, row in before.items() if row.text_dropped_at is not None}
         rows = [row for row, key in zip(rows, keys, strict=True) if key not in gone]
@@ -232,29 +217,41 @@ async def _save(
     whole = [row for row in rows if row.get("text_dropped_at") is None]
     await upsert(connection, messages, whole, key=_KEY, merge=merge, quiet=True)
     await upsert(connection, messages, emptied, key=_KEY, merge=_EMPTIED, quiet=True)
-    after = await _shown(connection, website_id, list(before))
-    changed = [key for key in keys if key not in before or before[key] != after[key]]
-    counts = len(_KEY) - 1 + len(_COUNTED)
-    moved = {k[0] for k in changed if k not in before or before[k][:counts] != after[k][:counts]}
-    note_changes(connection, "message", website_id, changed)
-    note_changes(connection, "conversation", website_id, sorted(moved))
+    note_changes(connection, "message", website_id, [key for key in keys if key not in before])
+    new = sorted({key[0] for key in keys if key not in before})
+    note_changes(connection, "conversation", website_id, new)
+
+    def note_changed(rows: Sequence[StoredRow]) -> None:
+        after = _by_key(rows)
+        changed = [key for key in before if before[key] != after[key]]
+        counts = len(_KEY) - 1 + len(_COUNTED)
+        moved = {key[0] for key in changed if before[key][:counts] != after[key][:counts]}
+        note_changes(connection, "message", website_id, changed)
+        note_changes(connection, "conversation", website_id, sorted(moved))
+
+    if before:
+        asked = _shown(connection, website_id, list(before))
+        await execute_later(connection, Later(asked, note_changed))
+    return before.keys()
 
 
-async def _shown(
-    connection: AsyncConnection, website_id: str, keys: Sequence[tuple[str, int]]
-) -> Mapping[tuple[Any, ...], StoredRow]:
-    return await find_by_key(connection, messages, website_id, _KEY[1:], keys, _SHOWN)
+def _shown(connection: AsyncConnection, website_id: str, keys: Sequence[tuple[str, int]]) -> Query:
+    return asking_rows(connection, messages, website_id, _KEY[1:], keys, _SHOWN)
 
 
-def _count(rows: Sequence[Row], ids: Set[str]) -> dict[str, Counted]:
-    """What the rows of these threads come to; none of them is a mark of what was removed."""
+def _by_key(rows: Iterable[StoredRow]) -> dict[tuple[Any, ...], StoredRow]:
+    return {tuple(row[: len(_KEY) - 1]): row for row in rows}
+
+
+def _count(rows: Sequence[Row], ids: Set[str], known: Set[tuple[str, int]]) -> dict[str, Counted]:
+    """What the rows of these conversations come to; none of them is a mark of what was removed."""
     threads: dict[str, list[Row]] = {own_id: [] for own_id in ids}
     for row in rows:
         if row["conversation_id"] in ids:
             threads[row["conversation_id"]].append(row)
     return {
         own_id: Counted(
-            len(thread),
+            sum((own_id, row["fingerprint"]) not in known for row in thread),
             max((row["sent_at"] for row in thread if row["sent_at"] is not None), default=None),
             max((row["version_ms"] for row in thread if row["edited_at"] is not None), default=0),
         )

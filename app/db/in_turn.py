@@ -18,11 +18,12 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Executable, event, text
-from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy import Executable, TextClause, event, text
+from sqlalchemy.engine import Connection, Dialect, Engine, result_tuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from app.db.base import StoredRow
 from app.db.sqlstate import driver_error
 
 T = TypeVar("T")
@@ -36,14 +37,14 @@ class Query(NamedTuple):
 
 
 class Later(NamedTuple):
-    """A statement nobody waits for. `hear` gets its rows once it was executed, with values as the driver
-    gives them, and says what is to be executed because of them.
+    """A statement nobody waits for, built once. `hear` gets its rows when it was executed, and says what is to
+    be executed because of them.
     """
 
     asked: Query
-    hear: Callable[[Sequence[Any]], Iterable[Later] | None] | None = None
+    hear: Callable[[Sequence[StoredRow]], Iterable[Later] | None] | None = None
 
-    def heard(self, rows: Sequence[Any]) -> Iterable[Later]:
+    def heard(self, rows: Sequence[StoredRow]) -> Iterable[Later]:
         return () if self.hear is None else self.hear(rows) or ()
 
 
@@ -51,6 +52,10 @@ class _Waiting(NamedTuple):
     sql: str
     values: Mapping[str, Any]
     one: Later
+    read: Callable[[Sequence[Any]], StoredRow]
+
+    def heard(self, rows: Sequence[Any]) -> Iterable[Later]:
+        return self.one.heard([self.read(row) for row in rows] if self.one.hear else ())
 
     @property
     def is_large(self) -> bool:
@@ -74,11 +79,14 @@ MOST_WAITING = 16
 """Of more the parameters would take memory that nobody has planned with."""
 
 
-async def run_in_turn(connection: AsyncConnection, *asked: Query) -> list[Sequence[Any]]:
-    """The rows of each, with values as the driver gives them. Raises what `AsyncConnection.execute` raises."""
+async def run_in_turn(connection: AsyncConnection, *asked: Query) -> list[Sequence[StoredRow]]:
+    """The rows of each. Raises what `AsyncConnection.execute` raises.
+
+    Statements are to be built once: how each is read is kept with it.
+    """
     if connection.dialect.name == "sqlite":
         return [(await connection.execute(*one)).all() for one in asked]
-    found: list[Sequence[Any]] = []
+    found: list[Sequence[StoredRow]] = []
     now = [_waiting(connection.dialect, Later(one, found.append)) for one in asked]
     await connection.run_sync(_send, now)
     return found
@@ -125,8 +133,8 @@ def commit_with(connection: Connection, *last: Query) -> None:
 
 
 def _waiting(dialect: Dialect, one: Later) -> _Waiting:
-    sql, sent = _plan(one.asked.statement, dialect)
-    return _Waiting(sql, sent(one.asked.values), one)
+    plan = _plan(one.asked.statement, dialect)
+    return _Waiting(plan.sql, plan.sent(one.asked.values), one, plan.read)
 
 
 def _unheard(connection: Connection) -> list[_Waiting]:
@@ -172,7 +180,7 @@ def _send(connection: Connection, now: Sequence[_Waiting] = (), *, commit: bool 
 
     found = _run(connection, send)
     for waiting, rows in found:
-        for more in waiting.one.heard(rows):
+        for more in waiting.heard(rows):
             _keep(connection, _waiting(connection.dialect, more))
 
 
@@ -241,11 +249,18 @@ def planning_once(connection: AsyncConnection) -> list[Query]:
     return [] if connection.dialect.name == "sqlite" else [Query(_PLAN_ONCE, {})]
 
 
+class _Plan(NamedTuple):
+    """The text of a statement, what makes the driver's parameters of its values, and of the driver's rows
+    what SQLAlchemy would have made of them.
+    """
+
+    sql: str
+    sent: Callable[[Mapping[str, Any]], dict[str, Any]]
+    read: Callable[[Sequence[Any]], StoredRow]
+
+
 @lru_cache(maxsize=256)
-def _plan(
-    statement: Any, dialect: Any
-) -> tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
-    """The text of the statement, and what makes the driver's parameters of its values."""
+def _plan(statement: Any, dialect: Any) -> _Plan:
     compiled: SQLCompiler = statement.compile(dialect=dialect)
     kinds = {name: bind.type.dialect_impl(dialect) for bind, name in compiled.bind_names.items()}
     senders = {name: kind.bind_processor(dialect) for name, kind in kinds.items()}
@@ -256,4 +271,20 @@ def _plan(
             name: send(given[name]) if (send := senders[name]) else given[name] for name in senders
         }
 
-    return str(compiled), sent
+    return _Plan(str(compiled), sent, _reader(statement, dialect))
+
+
+def _reader(statement: Any, dialect: Any) -> Callable[[Sequence[Any]], StoredRow]:
+    columns = [] if isinstance(statement, TextClause) else list(statement.exported_columns)
+    named = result_tuple([column.key for column in columns])
+    kinds = [column.type.dialect_impl(dialect) for column in columns]
+    found = [kind.result_processor(dialect, None) for kind in kinds]
+    readers = [(place, reader) for place, reader in enumerate(found) if reader is not None]
+
+    def read(row: Sequence[Any]) -> StoredRow:
+        values = list(row)
+        for place, reader in readers:
+            values[place] = reader(values[place])
+        return named(values)
+
+    return read

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import AnySelect, StoredRow, dump_json
 from app.db.given import given_rows
+from app.db.in_turn import Query
 
 Names = tuple[str, ...]
 
@@ -54,10 +55,22 @@ async def find_rows(
     """
     if not values:
         return []
+    asked = asking_rows(connection, table, website_id, names, values, columns)
+    return (await connection.execute(*asked)).all()
+
+
+def asking_rows(
+    connection: AsyncConnection,
+    table: Table,
+    website_id: str,
+    names: Names,
+    values: Sequence[Sequence[Any]],
+    columns: Names,
+) -> Query:
+    """As `find_rows`."""
     statement = _select(connection.dialect.name, table, names, columns)
     given = [dict(zip(names, one, strict=True)) for one in values]
-    rows = await connection.execute(statement, {"website": website_id, "keys": dump_json(given)})
-    return rows.all()
+    return Query(statement, {"website": website_id, "keys": dump_json(given)})
 
 
 @lru_cache(maxsize=64)
@@ -87,15 +100,12 @@ def _asked_on_postgres(table: Table, key: Names) -> list[Any]:
     return [_WEBSITE, *(asked.c[name] for name in key)]
 
 
-async def find_present(
+def present(
     connection: AsyncConnection, table: Table, website_id: str, name: str, values: Sequence[str]
-) -> set[str]:
+) -> Query:
     """Those of `values` that any row of the website has in its column `name`."""
-    if not values:
-        return set()
     given = {"website": website_id, "keys": dump_json(list(values))}
-    rows = await connection.execute(_present(connection.dialect.name, table, name), given)
-    return set(rows.scalars())
+    return Query(_present(connection.dialect.name, table, name), given)
 
 
 @lru_cache(maxsize=64)

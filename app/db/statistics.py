@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,9 +24,18 @@ async def ensure_statistics(connection: AsyncConnection, *tables: str) -> None:
     an index of the whole website (docs/why.md).
     """
     if connection.dialect.name == "postgresql":
-        asked = Query(_UNKNOWN, {"names": list(tables)})
-        await execute_later(connection, Later(asked, _analyze))
+        asked = Later(asking_unknown(tables), lambda rows: _analyze([row[0] for row in rows]))
+        await execute_later(connection, asked)
 
 
-def _analyze(unknown: Sequence[Any]) -> list[Later]:
-    return [Later(Query(text(f"ANALYZE {name}"), {})) for (name,) in unknown]
+def asking_unknown(tables: Sequence[str]) -> Query:
+    """Those of the tables that have grown so. PostgreSQL only."""
+    return Query(_UNKNOWN, {"names": list(tables)})
+
+
+async def make_known(connection: AsyncConnection, tables: Sequence[str]) -> None:
+    await execute_later(connection, *_analyze(tables))
+
+
+def _analyze(tables: Sequence[str]) -> list[Later]:
+    return [Later(Query(text(f"ANALYZE {name}"), {})) for name in tables]

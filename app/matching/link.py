@@ -92,15 +92,14 @@ async def relink_all(connection: AsyncConnection, website_id: str) -> None:
 async def relink_companies(
     connection: AsyncConnection, website_id: str, ids: Iterable[str]
 ) -> None:
-    """Only the companies, where the time of the last message decides about them."""
-
-    def link(depending: Sequence[Any]) -> Iterable[Later]:
-        found = [str(row[0]) for row in depending]
-        return _link_companies(connection, website_id, found) if found else ()
-
+    """Only the companies, of conversations whose last message decides about them (`asking_dependent`)."""
     for chunk in _chunks(ids):
-        asked = Query(depending_on_time(), {"website": website_id, "ids": chunk})
-        await execute_later(connection, Later(asked, link))
+        await execute_later(connection, *_link_companies(connection, website_id, chunk))
+
+
+def asking_dependent(website_id: str, ids: Sequence[str]) -> Query:
+    """Of these conversations those where the time of the last message decides about their companies."""
+    return Query(depending_on_time(), {"website": website_id, "ids": ids})
 
 
 async def touched_conversations(
@@ -165,9 +164,12 @@ def _link_companies(
     ids: list[str] | None = None,
     fresh: Set[str] = frozenset(),
 ) -> Iterator[Later]:
-    if ids is None or not fresh >= set(ids):
-        yield _noting(connection, unlink_companies(whole=ids is None), website_id, ids)
     link = link_companies(connection.dialect.name, whole=ids is None)
+    if ids is not None and fresh >= set(ids):
+        # Nobody needs to hear of them: `with_links` told of all that have somebody to belong to.
+        yield Later(Query(link, {"website": website_id, "ids": ids}))
+        return
+    yield _noting(connection, unlink_companies(whole=ids is None), website_id, ids)
     yield _noting(connection, link, website_id, ids)
 
 

@@ -16,11 +16,12 @@ from app.contacts.erased import was_anybody_erased
 from app.crisp.client import Answer, CrispClient
 from app.crisp.paging import Page, page_of
 from app.db.base import StoredRow
-from app.db.in_turn import planning_once, run_in_turn
+from app.db.in_turn import planning_once
 from app.db.session import Database
 from app.db.sqlstate import is_bad_value
 from app.db.upsert import locks_of, upsert
 from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
+from app.known import find_known
 from app.matching.keep_out import keep_out, which_are_erased
 from app.records import Batch, Rejected, joined
 from app.sync.drift import Auditor
@@ -221,12 +222,10 @@ class Pull:
     async def _write_or_sort_out(
         self, batch: Batch, also: Sequence[Step], rejected: Sequence[Rejected], requests: int
     ) -> Outcome:
-        async def write(
-            connection: AsyncConnection, writer: Callable[..., Awaitable[Outcome]]
-        ) -> Outcome:
-            # Each sees what was committed while the one before it waited.
-            *_, fenced, ((anybody,),) = await run_in_turn(
+        async def write(connection: AsyncConnection, *, singly: bool) -> Outcome:
+            (*_, fenced, ((anybody,),)), known = await find_known(
                 connection,
+                batch,
                 *planning_once(connection),
                 *locks_of(connection, lock_of(self.website_id)),
                 fencing(connection, self.claim, requests=requests),
@@ -239,6 +238,8 @@ class Pull:
             if self.claim.kind == "incremental" and since is not None:
                 await count_untold(connection, since, LAG_MS, kept)
             found = await self.auditor.compare(connection, kept) if self.auditor else {}
+            # One by one, a record may change what is known of the next.
+            writer = ingest_singly if singly else partial(ingest, known=known)
             outcome = await writer(connection, self.rules, kept, sifted=True)
             if self.auditor is not None:
                 await self.auditor.keep(connection, found, kept)
@@ -248,11 +249,11 @@ class Pull:
             return outcome
 
         try:
-            return await self.db.transact(lambda connection: write(connection, ingest))
+            return await self.db.transact(partial(write, singly=False))
         except BAD_VALUES as error:
             if not is_bad_value(error):
                 raise
-        return await self.db.transact(lambda connection: write(connection, ingest_singly))
+        return await self.db.transact(partial(write, singly=True))
 
     def check_asked(self) -> None:
         if self.claim.asked is not None:

@@ -11,6 +11,7 @@ from app.conversations.merge import overlay
 from app.conversations.progress import write_progress
 from app.conversations.store import write_operators
 from app.conversations.tables import conversations, messages, operators
+from app.db import in_turn
 from app.db.changes import change_batches
 from app.ingest import ingest
 from app.records import (
@@ -345,8 +346,10 @@ async def test_a_thread_is_due_until_it_was_read_for_the_state_that_the_list_tel
         assert (await site.conversation("s")).messages_due
 
 
-async def test_threads_of_which_nothing_is_stored_are_not_asked_about(database_url: str) -> None:
-    """Empty ones neither: on PostgreSQL the answer would wait for the messages to be written."""
+async def test_whatever_is_known_of_threads_is_asked_before_they_are_written(
+    database_url: str,
+) -> None:
+    """On PostgreSQL an answer would wait for the messages to be written, and the next requests with it."""
     async with connected(database_url) as site:
         await site.take(talk("s", at=1), talk("empty", at=1))
         batch = Batch(
@@ -357,7 +360,7 @@ async def test_threads_of_which_nothing_is_stored_are_not_asked_about(database_u
                 ThreadProgress("empty", ms(1), None, None, asked_ms=ms(2), shown=0),
             ],
         )
-        assert await _asked_of_threads(site, batch) == []
+        assert await _asked_behind_writes(site, batch) == []
         empty = await site.conversation("empty")
         assert (empty.messages_due, empty.messages_complete, empty.message_count) == (
             False,
@@ -370,15 +373,20 @@ async def test_threads_of_which_nothing_is_stored_are_not_asked_about(database_u
             .order_by(change_batches.c.number.desc()).limit(1)
         )  # fmt: skip
         assert told[0].ids == [conversation_id(site.id, "s")], "nobody sees that one was read"
-        assert await _asked_of_threads(site, batch), "of the one that is stored by now"
+        (what_changed,) = await _asked_behind_writes(site, batch)
+        assert "FROM messages" in what_changed, "nobody waits for it"
 
 
-async def _asked_of_threads(site: Any, batch: Batch) -> list[str]:
-    """The questions about messages and their number while `batch` is written."""
+async def _asked_behind_writes(site: Any, batch: Batch) -> list[str]:
+    """What is asked when something of `batch` was written already."""
     asked: list[str] = []
+    written = False
 
     def note(*told: Any) -> None:
-        if told[2].startswith("SELECT") and ("edited_at" in told[2] or "message_count" in told[2]):
+        nonlocal written
+        if not told[2].startswith("SELECT"):
+            written = True
+        elif written:
             asked.append(told[2])
 
     engine = site.db.engine.sync_engine
@@ -388,6 +396,27 @@ async def _asked_of_threads(site: Any, batch: Batch) -> list[str]:
         await ingest(connection, rules, batch)
         event.remove(engine, "before_cursor_execute", note)
     return asked
+
+
+async def test_nothing_of_what_is_new_is_heard_of_before_the_commit(
+    migrated_postgres_url: str,
+) -> None:
+    """So the commit goes with it, and is all that is waited for."""
+    async with connected(migrated_postgres_url) as site:
+        await site.take(person("p", email="ann@acme.example"))
+        await site.take(talk("old", at=1))
+        batch = Batch(
+            site.id,
+            conversations=[talk("new", at=2, people_id="p")],
+            messages=[said("old", 1)],
+            threads=[ThreadProgress("old", ms(1), None, None, asked_ms=ms(2), shown=1)],
+        )
+        async with site.db.write() as connection:
+            await ingest(connection, await rules_of(connection, site.id), batch)
+            waiting = await connection.run_sync(in_turn._unheard)
+            assert waiting
+            assert [one.sql for one in waiting if one.one.hear] == []
+        assert (await site.conversation("new")).contact_id is not None
 
 
 async def test_of_several_parts_in_one_write_the_last_tells_how_far_reading_came(

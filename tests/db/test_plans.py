@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.tables import conversations, messages
 from app.conversations.threads import _recounting
-from app.db.lookup import find_present
+from app.db.lookup import present
 from app.db.session import Database, open_database
 from app.db.statistics import ensure_statistics
 from app.edits.wishes import group_of, unmatched_of
@@ -50,8 +50,10 @@ async def test_which_threads_are_known_is_asked_thread_by_thread(db: Database) -
 
     async def work(connection: AsyncConnection) -> tuple[set[str], int]:
         before = await rows_read(connection)
-        found = await find_present(connection, messages, SITE, "conversation_id", asked)
-        return found, await rows_read(connection) - before
+        found = await connection.execute(
+            *present(connection, messages, SITE, "conversation_id", asked)
+        )
+        return set(found.scalars()), await rows_read(connection) - before
 
     found, read = await db.transact(work)
     assert found == set(TALKS[:2])
