@@ -172,6 +172,8 @@ def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
         max_overflow=pool_size,
         pool_timeout=10,
         pool_pre_ping=True,
+        # The one that was in use last has its statements planned and its tables known.
+        pool_use_lifo=True,
         hide_parameters=True,
         json_serializer=dump_json,
         json_deserializer=orjson.loads,
