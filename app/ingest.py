@@ -221,15 +221,14 @@ async def _write(
     sifted: bool,
     known: Known | None = None,
 ) -> Outcome:
-    kept_out = 0
-    if not sifted:
-        batch, out = await keep_out(connection, batch)
-        kept_out = out.records
+    batch, out = await keep_out(connection, batch, False if sifted else None)
     kept = [m for m in batch.messages if rules.import_notes or m.type != "note"]
     if known is None:
         _, known = await find_known(connection, batch)
     await make_known(connection, known.unknown)
-    changes = await write_contacts(connection, rules.id, rules.mapping, batch.contacts)
+    changes = await write_contacts(
+        connection, rules.id, rules.mapping, batch.contacts, known.people
+    )
     await _keep_companies(connection, rules.id, changes.belongings)
     # Before the conversations: those of this batch are linked anyway, and the answer need not wait for them.
     touched = await touched_conversations(
@@ -248,7 +247,7 @@ async def _write(
     linked = fresh | changed | touched
     await relink(connection, rules.id, linked, fresh=fresh)
     await relink_companies(connection, rules.id, known.dependent & answered - linked)
-    counts = len(changes.contact_ids), len(fresh | changed), len(kept), kept_out
+    counts = len(changes.contact_ids), len(fresh | changed), len(kept), out.records
     return Outcome(*counts, unsettled=told.unsettled)
 
 

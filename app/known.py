@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.contacts.store import asking_people
 from app.conversations.begun import Begun, asking_begun, ids_of
 from app.conversations.store import Stored, asking_stored
 from app.db.base import StoredRow
@@ -35,6 +36,7 @@ class Known(NamedTuple):
     last message was sent. `unknown`: tables that PostgreSQL does not know to have grown.
     """
 
+    people: Sequence[StoredRow]
     stored: Stored
     begun: Begun
     dependent: Set[str]
@@ -53,6 +55,7 @@ async def find_known(
     rows = await run_in_turn(connection, *first, *asked.values())
     answers = dict(zip(asked, rows[len(first) :], strict=True))
     return rows[: len(first)], Known(
+        answers.get("people", ()),
         Stored.of(answers.get("rows", ()), answers.get("names", ())),
         Begun.of(answers),
         {row[0] for row in answers.get("dependent", ())},
@@ -63,6 +66,8 @@ async def find_known(
 def _questions(connection: AsyncConnection, batch: Batch) -> dict[str, Query]:
     website_id = batch.website_id
     asked: dict[str, Query] = {}
+    if batch.contacts:
+        asked["people"] = asking_people(website_id, batch.contacts)
     if batch.conversations:
         asked["rows"], asked["names"] = asking_stored(website_id, batch.conversations)
     if threads := ids_of(website_id, [*batch.messages, *batch.edits, *batch.threads]):

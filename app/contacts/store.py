@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
@@ -15,7 +16,8 @@ from app.contacts.addresses import MERGED, copy_addresses, keep_addresses
 from app.contacts.mapping import company_of, effective
 from app.contacts.merge import merge_contact, says_nothing_new
 from app.contacts.tables import contact_emails, contacts
-from app.db.base import StoredRow
+from app.db.base import AnySelect, StoredRow
+from app.db.in_turn import Query
 from app.db.one_of import is_one_of
 from app.db.upsert import Row, update_rows, upsert
 from app.normal import normal_address
@@ -53,12 +55,16 @@ async def write_contacts(
     website_id: str,
     overrides: Mapping[str, str | None],
     records: Sequence[ContactRecord],
+    stored: Sequence[StoredRow],
 ) -> ContactChanges:
-    """Insert or update; rows that say nothing new are only marked as seen."""
+    """Insert or update; rows that say nothing new are only marked as seen.
+
+    `stored`: what `asking_people` found of them.
+    """
     if not records:
         return ContactChanges()
     told = _by_person(records)
-    known = await _find_known(connection, website_id, told)
+    known = await _with_adopted(connection, website_id, told, stored)
     mapping = effective(overrides)
     changes = ContactChanges()
     fresh: list[Row] = []
@@ -95,16 +101,28 @@ def _by_person(records: Iterable[ContactRecord]) -> dict[str, list[ContactRecord
     return dict(sorted(told.items()))
 
 
-async def _find_known(
-    connection: AsyncConnection, website_id: str, told: Mapping[str, Sequence[ContactRecord]]
-) -> dict[str, StoredRow]:
-    """The stored contacts by people id, including those that a new profile adopts (SPEC M4)."""
-    rows = await connection.execute(
-        select(contacts).where(
-            contacts.c.website_id == website_id, is_one_of(contacts.c.crisp_people_id, told)
-        )
+def asking_people(website_id: str, records: Iterable[ContactRecord]) -> Query:
+    """The stored contacts with these people ids."""
+    people = sorted({record.people_id for record in records})
+    return Query(_people(), {"website": website_id, "people": people})
+
+
+@cache
+def _people() -> AnySelect:
+    return select(contacts).where(
+        contacts.c.website_id == bindparam("website"),
+        is_one_of(contacts.c.crisp_people_id, "people"),
     )
-    known: dict[str, StoredRow] = {row.crisp_people_id: row for row in rows}
+
+
+async def _with_adopted(
+    connection: AsyncConnection,
+    website_id: str,
+    told: Mapping[str, Sequence[ContactRecord]],
+    stored: Sequence[StoredRow],
+) -> dict[str, StoredRow]:
+    """The stored contacts by people id, with those that a new profile adopts (SPEC M4)."""
+    known: dict[str, StoredRow] = {row.crisp_people_id: row for row in stored}
     wanted: dict[str, str] = {}
     for people_id, news in told.items():
         if people_id in known:

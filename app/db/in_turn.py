@@ -84,6 +84,8 @@ async def run_in_turn(connection: AsyncConnection, *asked: Query) -> list[Sequen
 
     Statements are to be built once: how each is read is kept with it.
     """
+    if not asked:
+        return []
     if connection.dialect.name == "sqlite":
         return [(await connection.execute(*one)).all() for one in asked]
     found: list[Sequence[StoredRow]] = []

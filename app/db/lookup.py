@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import AnySelect, StoredRow, dump_json
 from app.db.given import given_rows
-from app.db.in_turn import Query
+from app.db.in_turn import Query, run_in_turn
 
 Names = tuple[str, ...]
 
@@ -57,6 +57,21 @@ async def find_rows(
         return []
     asked = asking_rows(connection, table, website_id, names, values, columns)
     return (await connection.execute(*asked)).all()
+
+
+async def find_in_turn(
+    connection: AsyncConnection,
+    website_id: str,
+    *wanted: tuple[Table, Names, Sequence[Sequence[Any]], Names],
+) -> list[Sequence[StoredRow]]:
+    """What `find_rows` finds for each, on one way to the server; nothing is asked where there are no values."""
+    asked = {
+        place: asking_rows(connection, table, website_id, names, values, columns)
+        for place, (table, names, values, columns) in enumerate(wanted)
+        if values
+    }
+    found = dict(zip(asked, await run_in_turn(connection, *asked.values()), strict=True))
+    return [found.get(place, ()) for place in range(len(wanted))]
 
 
 def asking_rows(

@@ -19,7 +19,7 @@ from app.conversations.tables import conversations
 from app.db.base import StoredRow, dump_json
 from app.db.changes import note_changes
 from app.db.in_turn import Later, Query, execute_later
-from app.db.lookup import find_rows
+from app.db.lookup import find_in_turn
 from app.db.page_cache import large_page_cache
 from app.db.upsert import Row
 from app.matching.rules import LINK, MATCHED_BY
@@ -115,28 +115,33 @@ async def touched_conversations(
     A contact that comes or goes touches all with one of its addresses: they may have been
     ambiguous until now, or become so.
     """
-    found: set[str] = set()
     contact_ids, addresses = set(contact_ids), set(addresses)
     people_ids = set(people_ids)
     asked = [(contact_id,) for contact_id in sorted(contact_ids)]
-    merged = await find_rows(
-        connection, contacts, website_id, ("merged_into",), asked, ("crisp_people_id",)
-    )
-    people_ids |= {row.crisp_people_id for row in merged if row.crisp_people_id is not None}
     # Without `source` SQLite reads all addresses of the website for each contact, from an index that
     # has the other columns.
     told = ("email_norm", "source")
-    held = await find_rows(connection, contact_emails, website_id, ("contact_id",), asked, told)
+    merged, held = await find_in_turn(
+        connection,
+        website_id,
+        (contacts, ("merged_into",), asked, ("crisp_people_id",)),
+        (contact_emails, ("contact_id",), asked, told),
+    )
+    people_ids |= {row.crisp_people_id for row in merged if row.crisp_people_id is not None}
     addresses |= {row.email_norm for row in held}
-    for name, values in (
-        ("contact_id", contact_ids),
-        ("people_id", people_ids),
-        ("email_norm", addresses),
-    ):
-        asked = [(value,) for value in sorted(values)]
-        rows = await find_rows(connection, conversations, website_id, (name,), asked, ("id",))
-        found.update(row.id for row in rows)
-    return found
+    found = await find_in_turn(
+        connection,
+        website_id,
+        *(
+            (conversations, (name,), [(value,) for value in sorted(values)], ("id",))
+            for name, values in (
+                ("contact_id", contact_ids),
+                ("people_id", people_ids),
+                ("email_norm", addresses),
+            )
+        ),
+    )
+    return {row.id for rows in found for row in rows}
 
 
 async def conversations_of_domains(
