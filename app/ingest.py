@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import StatementError
@@ -42,7 +42,7 @@ from app.matching.link import (
     touched_conversations,
     with_links,
 )
-from app.records import Batch, CompanyEdit, ContactEdit, Rejected, singles
+from app.records import Batch, CompanyEdit, ContactEdit, Rejected, named, singles
 from app.websites.rules import WebsiteRules, lock_website
 
 # What one bad value in a record can cause, at whatever layer notices it first; `is_bad_value` decides.
@@ -70,16 +70,18 @@ async def ingest(
     *,
     sifted: bool = False,
     known: Known | None = None,
+    when_asked: Callable[[], None] | None = None,
 ) -> Outcome:
     """Write a batch, all of it: a record that the database refuses raises one of BAD_VALUES.
 
     `sifted`: the caller has left out who was erased. `known`: what it found, if it asked (`find_known`).
+    `when_asked` is called when most of what is left is the database's work, and done by PostgreSQL alone.
 
     One writer for each website at a time: batches are merged with what is stored, and two merges
     of the same row must not overlap.
     """
     await lock_website(connection, rules.id)
-    return await _write(connection, rules, batch, sifted=sifted, known=known)
+    return await _write(connection, rules, batch, sifted=sifted, known=known, when_asked=when_asked)
 
 
 async def ingest_singly(
@@ -220,6 +222,7 @@ async def _write(
     *,
     sifted: bool,
     known: Known | None = None,
+    when_asked: Callable[[], None] | None = None,
 ) -> Outcome:
     batch, out = await keep_out(connection, batch, False if sifted else None)
     kept = [m for m in batch.messages if rules.import_notes or m.type != "note"]
@@ -242,6 +245,8 @@ async def _write(
     fresh, changed = await write_conversations(
         connection, rules.id, batch.conversations, known.stored, with_links, since
     )
+    if when_asked is not None:
+        when_asked()
     told = await write_messages(connection, rules.id, kept, known.begun, since, batch.threads)
     answered = told.touched | await write_edits(connection, rules.id, batch.edits)
     linked = fresh | changed | touched
@@ -278,7 +283,9 @@ async def _write_one_by_one(
         except BAD_VALUES as error:
             if not is_bad_value(error):
                 raise
-            outcome.rejected.append(_rejected(single, error))
+            # The driver's text may quote the value, so only the kind of error is told.
+            kind = type(getattr(error, "orig", None) or error).__name__
+            outcome.rejected.append(Rejected(*named(single), f"the database refuses it ({kind})"))
         else:
             outcome.contacts += written.contacts
             outcome.conversations += written.conversations
@@ -286,14 +293,3 @@ async def _write_one_by_one(
             outcome.kept_out += written.kept_out
     outcome.unsettled = await write_progress(connection, rules.id, batch.threads)
     return outcome
-
-
-def _rejected(single: Batch, error: Exception) -> Rejected:
-    # The driver's text may quote the value, so only the kind of error is told.
-    reason = f"the database refuses it ({type(getattr(error, 'orig', None) or error).__name__})"
-    for contact in single.contacts:
-        return Rejected("contact", contact.people_id, reason)
-    for conversation in single.conversations:
-        return Rejected("conversation", conversation.session_id, reason)
-    message = single.messages[0] if single.messages else single.edits[0]
-    return Rejected("message", f"{message.session_id}/{message.fingerprint}", reason)

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.store import asking_people
-from app.conversations.begun import Begun, asking_begun, ids_of
+from app.conversations.begun import Begun, asking_begun, ids_of, with_shown
 from app.conversations.store import Stored, asking_stored
 from app.db.base import StoredRow
 from app.db.in_turn import Query, run_in_turn
 from app.db.statistics import asking_unknown
 from app.matching.link import asking_dependent
-from app.records import Batch
+from app.records import Batch, conversation_id
 
 # What the checks of foreign keys and the matching read.
 PLANNED_BY = (
@@ -54,10 +54,14 @@ async def find_known(
     asked = _questions(connection, batch)
     rows = await run_in_turn(connection, *first, *asked.values())
     answers = dict(zip(asked, rows[len(first) :], strict=True))
+    keys = (
+        (conversation_id(batch.website_id, m.session_id), m.fingerprint) for m in batch.messages
+    )
+    begun = await with_shown(connection, batch.website_id, Begun.of(answers), keys)
     return rows[: len(first)], Known(
         answers.get("people", ()),
         Stored.of(answers.get("rows", ()), answers.get("names", ())),
-        Begun.of(answers),
+        begun,
         {row[0] for row in answers.get("dependent", ())},
         [row[0] for row in answers.get("unknown", ())],
     )

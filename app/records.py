@@ -274,6 +274,16 @@ def singles(batch: Batch) -> list[Batch]:
     ]
 
 
+def named(single: Batch) -> tuple[RecordKind, str]:
+    """The kind of its one record, and Crisp's id of it."""
+    for contact in single.contacts:
+        return "contact", contact.people_id
+    for conversation in single.conversations:
+        return "conversation", conversation.session_id
+    message = single.messages[0] if single.messages else single.edits[0]
+    return "message", f"{message.session_id}/{message.fingerprint}"
+
+
 @lru_cache(maxsize=4096)
 def conversation_id(website_id: str, session_id: str) -> str:
     """Our id of a Crisp conversation. Derived, so that a message finds its parent without a query."""

@@ -13,9 +13,27 @@ from app.clock import from_ms
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.in_turn import Query, run_in_turn
-from app.db.lookup import present
+from app.db.lookup import asking_rows, present
 from app.db.one_of import is_one_of
 from app.records import MESSAGE_SETTLE_MS, ThreadProgress, conversation_id
+
+MessageKey = tuple[str, int]
+"""A conversation's id, and a message's fingerprint."""
+
+COUNTED = ("sent_at", "deleted_at")
+_KEY = ("conversation_id", "fingerprint")
+_SHOWN = (
+    *COUNTED,
+    "direction",
+    "type",
+    "body",
+    "content",
+    "sender_name",
+    "automated",
+    "edited_at",
+    "complete",
+    "text_dropped_at",
+)
 
 
 class _OfThread(Protocol):
@@ -28,11 +46,14 @@ class Begun(NamedTuple):
 
     Of those whose threads were read: how many messages there are to see, and in which of them a hook told of
     an edit so shortly before the reading that it may win against what was read.
+
+    `shown`: what there is to see of the messages that were asked about, by key.
     """
 
     ids: Set[str]
     counts: Mapping[str, int]
     edited_late: Set[str]
+    shown: Mapping[MessageKey, StoredRow]
 
     @staticmethod
     def of(answers: Mapping[str, Sequence[StoredRow]]) -> Begun:
@@ -41,6 +62,7 @@ class Begun(NamedTuple):
             {row[0] for row in answers.get("begun", ())},
             {row[0]: row[1] for row in answers.get("counts", ())},
             {row[0] for row in answers.get("edited_late", ())},
+            {},
         )
 
 
@@ -70,6 +92,26 @@ async def find_begun(
     asked = asking_begun(connection, website_id, ids, read)
     rows = await run_in_turn(connection, *asked.values())
     return Begun.of(dict(zip(asked, rows, strict=True)))
+
+
+async def with_shown(
+    connection: AsyncConnection, website_id: str, begun: Begun, keys: Iterable[MessageKey]
+) -> Begun:
+    # Most threads are read for the first time: asking by conversation costs a tenth then.
+    again = list(dict.fromkeys(key for key in keys if key[0] in begun.ids))
+    if not again:
+        return begun
+    (rows,) = await run_in_turn(connection, asking_shown(connection, website_id, again))
+    return begun._replace(shown=by_key(rows))
+
+
+def asking_shown(connection: AsyncConnection, website_id: str, keys: Sequence[MessageKey]) -> Query:
+    """Their key, then what `COUNTED` names, then what else there is to see of them."""
+    return asking_rows(connection, messages, website_id, _KEY, keys, _SHOWN)
+
+
+def by_key(rows: Iterable[StoredRow]) -> dict[MessageKey, StoredRow]:
+    return {(row[0], row[1]): row for row in rows}
 
 
 def ids_of(website_id: str, records: Iterable[_OfThread]) -> list[str]:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Update, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
-from app.conversations.begun import Begun, find_begun, ids_of
+from app.conversations.begun import (
+    COUNTED,
+    Begun,
+    MessageKey,
+    asking_shown,
+    by_key,
+    find_begun,
+    ids_of,
+    with_shown,
+)
 from app.conversations.expiry import dropped
 from app.conversations.progress import Counted, write_progress
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.changes import note_changes
 from app.db.in_turn import Later, Query, execute_later
-from app.db.lookup import asking_rows
 from app.db.one_of import is_one_of
 from app.db.upsert import Merge, Row, newest_by_key, upsert
 from app.records import EditRecord, MessageRecord, ThreadProgress, conversation_id
@@ -62,7 +70,7 @@ async def write_messages(
 ) -> Written:
     """Insert or update, and remember how far threads were `read`. A removed message stays removed.
 
-    `begun`: what is stored of their conversations and of those threads.
+    `begun`: what is stored of them, their conversations and those threads.
 
     What was sent before `texts_since` comes in without its text (SPEC P8).
 
@@ -72,11 +80,11 @@ async def write_messages(
     rows = newest_by_key((_row(website_id, record) for record in records), _KEY)
     if texts_since is not None:
         rows = [{**row, **dropped(row, texts_since)} for row in rows]
-    known = await _save(connection, website_id, rows, _WHOLE, begun.ids)
+    await _save(connection, website_id, rows, _WHOLE, begun.shown)
     touched = {row["conversation_id"] for row in rows}
     of_read = set(ids_of(website_id, read))
     await _recount(connection, website_id, touched - (of_read - begun.ids))
-    written = _count(rows, of_read, known)
+    written = _count(rows, of_read, begun.shown)
     return Written(touched, await write_progress(connection, website_id, read, begun, written))
 
 
@@ -168,27 +176,13 @@ def _edited(website_id: str, edit: EditRecord) -> Row:
     }
 
 
-_COUNTED = ("sent_at", "deleted_at")
-_SHOWN = (
-    *_COUNTED,
-    "direction",
-    "type",
-    "body",
-    "content",
-    "sender_name",
-    "automated",
-    "edited_at",
-    "complete",
-    "text_dropped_at",
-)
-
-
 async def _written(
     connection: AsyncConnection, website_id: str, rows: Sequence[Row], merge: Merge
 ) -> set[str]:
     touched = {row["conversation_id"] for row in rows}
     begun = await find_begun(connection, website_id, sorted(touched))
-    await _save(connection, website_id, rows, merge, begun.ids)
+    begun = await with_shown(connection, website_id, begun, map(_key_of, rows))
+    await _save(connection, website_id, rows, merge, begun.shown)
     await _recount(connection, website_id, touched)
     return touched
 
@@ -198,18 +192,10 @@ async def _save(
     website_id: str,
     rows: Sequence[Row],
     merge: Merge,
-    begun: Set[str],
-) -> Set[tuple[str, int]]:
-    """Upsert, and note what changed to the eye: most of what is read again says nothing new.
-
-    Returns the keys of those that were stored before.
-    """
-    keys = [(row["conversation_id"], row["fingerprint"]) for row in rows]
-    # Most threads are read for the first time: asking by conversation costs a tenth then.
-    again = [key for key in keys if key[0] in begun]
-    before = (
-        _by_key(await connection.execute(*_shown(connection, website_id, again))) if again else {}
-    )
+    before: Mapping[MessageKey, StoredRow],
+) -> None:
+    """Upsert, and note what changed to the eye: most of what is read again says nothing new."""
+    keys = [_key_of(row) for row in rows]
     if merge is not _REMOVAL:
         gone = {key for key, row in before.items() if row.text_dropped_at is not None}
         rows = [row for row, key in zip(rows, keys, strict=True) if key not in gone]
@@ -217,33 +203,29 @@ async def _save(
     whole = [row for row in rows if row.get("text_dropped_at") is None]
     await upsert(connection, messages, whole, key=_KEY, merge=merge, quiet=True)
     await upsert(connection, messages, emptied, key=_KEY, merge=_EMPTIED, quiet=True)
-    note_changes(connection, "message", website_id, [key for key in keys if key not in before])
-    new = sorted({key[0] for key in keys if key not in before})
-    note_changes(connection, "conversation", website_id, new)
+    new = [key for key in keys if key not in before]
+    note_changes(connection, "message", website_id, new)
+    note_changes(connection, "conversation", website_id, sorted({key[0] for key in new}))
+    if not before:
+        return
 
     def note_changed(rows: Sequence[StoredRow]) -> None:
-        after = _by_key(rows)
+        after = by_key(rows)
         changed = [key for key in before if before[key] != after[key]]
-        counts = len(_KEY) - 1 + len(_COUNTED)
+        counts = len(_KEY) - 1 + len(COUNTED)
         moved = {key[0] for key in changed if before[key][:counts] != after[key][:counts]}
         note_changes(connection, "message", website_id, changed)
         note_changes(connection, "conversation", website_id, sorted(moved))
 
-    if before:
-        asked = _shown(connection, website_id, list(before))
-        await execute_later(connection, Later(asked, note_changed))
-    return before.keys()
+    asked = asking_shown(connection, website_id, list(before))
+    await execute_later(connection, Later(asked, note_changed))
 
 
-def _shown(connection: AsyncConnection, website_id: str, keys: Sequence[tuple[str, int]]) -> Query:
-    return asking_rows(connection, messages, website_id, _KEY[1:], keys, _SHOWN)
+def _key_of(row: Row) -> MessageKey:
+    return row["conversation_id"], row["fingerprint"]
 
 
-def _by_key(rows: Iterable[StoredRow]) -> dict[tuple[Any, ...], StoredRow]:
-    return {tuple(row[: len(_KEY) - 1]): row for row in rows}
-
-
-def _count(rows: Sequence[Row], ids: Set[str], known: Set[tuple[str, int]]) -> dict[str, Counted]:
+def _count(rows: Sequence[Row], ids: Set[str], known: Collection[MessageKey]) -> dict[str, Counted]:
     """What the rows of these conversations come to; none of them is a mark of what was removed."""
     threads: dict[str, list[Row]] = {own_id: [] for own_id in ids}
     for row in rows:
@@ -251,7 +233,7 @@ def _count(rows: Sequence[Row], ids: Set[str], known: Set[tuple[str, int]]) -> d
             threads[row["conversation_id"]].append(row)
     return {
         own_id: Counted(
-            sum((own_id, row["fingerprint"]) not in known for row in thread),
+            sum(_key_of(row) not in known for row in thread),
             max((row["sent_at"] for row in thread if row["sent_at"] is not None), default=None),
             max((row["version_ms"] for row in thread if row["edited_at"] is not None), default=0),
         )

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import clock
 from app.contacts.erased import was_anybody_erased
 from app.crisp.client import Answer, CrispClient
 from app.crisp.paging import Page, page_of
@@ -19,15 +17,15 @@ from app.db.base import StoredRow
 from app.db.in_turn import planning_once
 from app.db.session import Database
 from app.db.sqlstate import is_bad_value
-from app.db.upsert import locks_of, upsert
+from app.db.upsert import locks_of
 from app.ingest import BAD_VALUES, Outcome, ingest, ingest_singly
 from app.known import find_known
-from app.matching.keep_out import keep_out, which_are_erased
+from app.matching.keep_out import keep_out
 from app.records import Batch, Rejected, joined
 from app.sync.drift import Auditor
+from app.sync.failures import count_failures, write_failures
 from app.sync.leases import Claim, check_fence, fencing
 from app.sync.runs import Asked
-from app.sync.tables import sync_failures
 from app.sync.untold import count_untold
 from app.websites.rules import WebsiteRules, lock_of
 
@@ -52,10 +50,14 @@ class Stopped(Exception):  # a person asked for it, it is no error
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """What a part of a run has to be written: `checkpoint` replaces its keys, `counts` are added."""
+    """What a part of a run has to be written: `checkpoint` replaces its keys, `counts` are added.
+
+    `when_asked` is called as by `ingest`, perhaps in each of several tries; `also` is done at the end.
+    """
 
     batch: Batch
     also: Sequence[Step] = ()
+    when_asked: Callable[[], None] | None = None
     rejected: Sequence[Rejected] = ()
     checkpoint: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -120,15 +122,7 @@ class Pull:
     async def count_failed(self) -> int:
         """Records of this run that could not be kept, before a restart too."""
         async with self.db.read() as connection:
-            found = await connection.scalar(
-                select(func.count())
-                .select_from(sync_failures)
-                .where(
-                    sync_failures.c.website_id == self.website_id,
-                    sync_failures.c.run_id == self.claim.run_id,
-                )
-            )
-        return int(found or 0)
+            return await count_failures(connection, self.claim)
 
     async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         """Ask about this website: `path` goes on behind /website/{id}/.
@@ -156,7 +150,9 @@ class Pull:
 
         Raises LeaseLost, Stopped, and what `Database.transact` raises.
         """
-        asked = Save(batch, also, rejected, checkpoint or {}, counts or {})
+        asked = Save(
+            batch, also, rejected=rejected, checkpoint=checkpoint or {}, counts=counts or {}
+        )
         return await self.save_when_possible(lambda: asked)
 
     async def save_when_possible(self, build: Callable[[], Save]) -> Outcome:
@@ -207,12 +203,7 @@ class Pull:
             held.checkpoint["outages"] = 0
         requests = self.client.budget.spent[self.website_id] - self._counted
         try:
-            outcome = await self._write_or_sort_out(
-                batch,
-                [step for save in saves for step in save.also],
-                [record for save in saves for record in save.rejected],
-                requests,
-            )
+            outcome = await self._write_or_sort_out(batch, saves, requests)
         except BaseException:
             held.checkpoint, held.counts = before
             raise
@@ -220,8 +211,13 @@ class Pull:
         return outcome
 
     async def _write_or_sort_out(
-        self, batch: Batch, also: Sequence[Step], rejected: Sequence[Rejected], requests: int
+        self, batch: Batch, saves: Sequence[Save], requests: int
     ) -> Outcome:
+        def when_asked() -> None:
+            for save in saves:
+                if save.when_asked is not None:
+                    save.when_asked()
+
         async def write(connection: AsyncConnection, *, singly: bool) -> Outcome:
             (*_, fenced, ((anybody,),)), known = await find_known(
                 connection,
@@ -239,13 +235,17 @@ class Pull:
                 await count_untold(connection, since, LAG_MS, kept)
             found = await self.auditor.compare(connection, kept) if self.auditor else {}
             # One by one, a record may change what is known of the next.
-            writer = ingest_singly if singly else partial(ingest, known=known)
+            writer = (
+                ingest_singly if singly else partial(ingest, known=known, when_asked=when_asked)
+            )
             outcome = await writer(connection, self.rules, kept, sifted=True)
+            when_asked()
             if self.auditor is not None:
                 await self.auditor.keep(connection, found, kept)
-            for step in also:
+            for step in [step for save in saves for step in save.also]:
                 await step(connection)
-            await self._write_failures(connection, [*rejected, *outcome.rejected])
+            rejected = [record for save in saves for record in save.rejected]
+            await write_failures(connection, self.claim, [*rejected, *outcome.rejected])
             return outcome
 
         try:
@@ -258,33 +258,6 @@ class Pull:
     def check_asked(self) -> None:
         if self.claim.asked is not None:
             raise Stopped(self.claim.asked)
-
-    async def _write_failures(
-        self, connection: AsyncConnection, rejected: Sequence[Rejected]
-    ) -> None:
-        ids = {record.external_id.partition("/")[0] for record in rejected}
-        people, sessions = set[str](), set[str]()
-        if ids:
-            people, sessions = await which_are_erased(connection, self.website_id, ids, ids)
-        rows = {
-            (record.kind, record.external_id): {
-                "website_id": self.website_id,
-                "run_id": self.claim.run_id,
-                "kind": record.kind,
-                "external_id": record.external_id,
-                "reason": record.reason,
-                "happened_at": clock.now(),
-            }
-            for record in rejected
-            if record.external_id.partition("/")[0] not in people | sessions
-        }
-        await upsert(
-            connection,
-            sync_failures,
-            [rows[key] for key in sorted(rows)],
-            key=("website_id", "run_id", "kind", "external_id"),
-            update=("reason", "happened_at"),
-        )
 
 
 def _as_it_is(save: Save) -> Save:

@@ -265,7 +265,7 @@ def _save_of(pull: Pull, parts: Sequence[Part], room: asyncio.Semaphore | None) 
 
     taken = _answers(parts)
 
-    async def make_room(_connection: AsyncConnection) -> None:
+    def make_room() -> None:
         nonlocal taken  # the transaction may be tried again
         if room is not None:
             _leave(room, taken)
@@ -277,8 +277,8 @@ def _save_of(pull: Pull, parts: Sequence[Part], room: asyncio.Semaphore | None) 
             messages=[m for part in parts for m in part.messages],
             threads=[part.progress for part in parts if part.progress],
         ),
-        # What is left is the database's work, and nobody's here: time to ask for more.
-        also=[remove, make_room],
+        also=[remove],
+        when_asked=make_room,
         rejected=[r for part in parts for r in part.rejected],
         counts={
             "threads_done": sum(part.ends_thread for part in parts),
