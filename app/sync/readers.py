@@ -12,13 +12,13 @@ from app.sync.pull import Pull
 UNWRITTEN = 50
 """Answers that are asked for and not yet written: no more has to be asked for again after a kill."""
 UNSENT = UNWRITTEN // 2
-"""Of them those that PostgreSQL was not sent yet: as many again may be on their way to its disk."""
+"""Of them those for whose sake PostgreSQL may still be asked: as many again may be on their way to its disk."""
 
 
 @dataclass(slots=True)
 class Reader:
     """One of those that ask at the same time. Each answer takes room until it is written, or
-    until its write is sent, where the writing is another process's work.
+    until only the writing is left of it, where that is another process's work.
 
     Who holds some waits for no more, or all could wait for each other: where there is none it gives away
     what it has. Only what is of no use without a second answer takes that all the same: a batch whose

@@ -235,7 +235,7 @@ def _size(parts: Sequence[Part]) -> int:
 async def save_parts(
     pull: Pull, take: Callable[[], Sequence[Part]], room: asyncio.Semaphore | None = None
 ) -> tuple[Sequence[Part], dict[str, tuple[int, int | None]]]:
-    """Write the parts that `take` gives when it is their turn; `room` gets theirs when they are sent.
+    """Write the parts that `take` gives when it is their turn; `room` gets theirs when only that is left.
 
     With them those that are to be read again, but not at once: session id to the state they were read for.
     """
