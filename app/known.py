@@ -16,7 +16,7 @@ from app.conversations.store import Stored, asking_stored
 from app.db.base import StoredRow
 from app.db.in_turn import Query, run_in_turn
 from app.db.statistics import asking_unknown
-from app.matching.link import asking_dependent
+from app.matching.statements import DEPENDENT
 from app.records import Batch, conversation_id
 
 # What the checks of foreign keys and the matching read.
@@ -57,12 +57,13 @@ async def find_known(
     keys = (
         (conversation_id(batch.website_id, m.session_id), m.fingerprint) for m in batch.messages
     )
-    begun = await with_shown(connection, batch.website_id, Begun.of(answers), keys)
+    threads = answers.get("threads", ())
+    begun = await with_shown(connection, batch.website_id, Begun.of(threads), keys)
     return rows[: len(first)], Known(
         answers.get("people", ()),
         Stored.of(answers.get("rows", ()), answers.get("names", ())),
         begun,
-        {row[0] for row in answers.get("dependent", ())},
+        {row.id for row in threads if row.dependent},
         [row[0] for row in answers.get("unknown", ())],
     )
 
@@ -75,8 +76,7 @@ def _questions(connection: AsyncConnection, batch: Batch) -> dict[str, Query]:
     if batch.conversations:
         asked["rows"], asked["names"] = asking_stored(website_id, batch.conversations)
     if threads := ids_of(website_id, [*batch.messages, *batch.edits, *batch.threads]):
-        asked |= asking_begun(connection, website_id, threads, batch.threads)
-        asked["dependent"] = asking_dependent(website_id, threads)
+        asked["threads"] = asking_begun(website_id, threads, batch.threads, DEPENDENT)
     if (batch.contacts or batch.conversations) and connection.dialect.name == "postgresql":
         asked["unknown"] = asking_unknown(PLANNED_BY)
     return asked

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import from_ms
 from app.conversations.tables import conversations, messages
 from app.db.base import StoredRow
 from app.db.in_turn import Query, run_in_turn
-from app.db.lookup import asking_rows, present
+from app.db.lookup import any_of, asking_rows
 from app.db.one_of import is_one_of
 from app.records import MESSAGE_SETTLE_MS, ThreadProgress, conversation_id
 
@@ -56,31 +56,28 @@ class Begun(NamedTuple):
     shown: Mapping[MessageKey, StoredRow]
 
     @staticmethod
-    def of(answers: Mapping[str, Sequence[StoredRow]]) -> Begun:
-        """From the rows of each of `asking_begun`."""
+    def of(rows: Iterable[StoredRow]) -> Begun:
+        """From the answer to `asking_begun`."""
+        rows = list(rows)
         return Begun(
-            {row[0] for row in answers.get("begun", ())},
-            {row[0]: row[1] for row in answers.get("counts", ())},
-            {row[0] for row in answers.get("edited_late", ())},
+            {row.id for row in rows if row.begun},
+            {row.id: row.message_count for row in rows},
+            {row.id for row in rows if row.edited_late},
             {},
         )
 
 
 def asking_begun(
-    connection: AsyncConnection,
     website_id: str,
     ids: Sequence[str],
     read: Sequence[ThreadProgress] = (),
-) -> dict[str, Query]:
-    """About the conversations `ids`; `read`: how far threads of them were read."""
-    asked = {"begun": present(connection, messages, website_id, "conversation_id", ids)}
-    values = {"website": website_id, "conversations": ids}
-    if (settled := settled_ms(read)) is not None:
-        late = {"settled": from_ms(settled), "settled_ms": settled}
-        asked["edited_late"] = Query(_edited_late(), values | late)
-    if any(thread.shown is not None for thread in read):
-        asked["counts"] = Query(_counts(), values)
-    return asked
+    *more: ColumnElement[Any],
+) -> Query:
+    """About the conversations `ids`, and `more` of each; `read`: how far threads of them were read."""
+    settled = settled_ms(read)
+    late_ms = _NEVER if settled is None else settled
+    values = {"settled_ms": late_ms, "settled": from_ms(late_ms)}
+    return Query(_begun(more), {"website": website_id, "conversations": ids, **values})
 
 
 async def find_begun(
@@ -89,9 +86,7 @@ async def find_begun(
     ids: Sequence[str],
     read: Sequence[ThreadProgress] = (),
 ) -> Begun:
-    asked = asking_begun(connection, website_id, ids, read)
-    rows = await run_in_turn(connection, *asked.values())
-    return Begun.of(dict(zip(asked, rows, strict=True)))
+    return Begun.of(await connection.execute(*asking_begun(website_id, ids, read)))
 
 
 async def with_shown(
@@ -125,28 +120,24 @@ def settled_ms(read: Iterable[ThreadProgress]) -> int | None:
     return min(asked) - MESSAGE_SETTLE_MS if asked else None
 
 
+_NEVER = 2**42  # ms; in the year 2109
+
+
 @cache
-def _counts() -> Select[Any]:
-    return select(conversations.c.id, conversations.c.message_count).where(
+def _begun(more: tuple[ColumnElement[Any], ...]) -> Select[Any]:
+    theirs = (
+        messages.c.website_id == conversations.c.website_id,
+        messages.c.conversation_id == conversations.c.id,
+    )
+    late = (messages.c.edited_at.is_not(None), messages.c.version_ms > bindparam("settled_ms"))
+    moved_late = conversations.c.crisp_updated_at > bindparam("settled")
+    return select(
+        conversations.c.id,
+        conversations.c.message_count,
+        any_of(messages, *theirs).label("begun"),
+        case((moved_late, any_of(messages, *theirs, *late))).label("edited_late"),
+        *more,
+    ).where(
         conversations.c.website_id == bindparam("website"),
         is_one_of(conversations.c.id, "conversations"),
-    )
-
-
-@cache
-def _edited_late() -> Select[Any]:
-    same = (conversations.c.website_id == messages.c.website_id) & (
-        conversations.c.id == messages.c.conversation_id
-    )
-    return (
-        select(messages.c.conversation_id)
-        .join(conversations, same)
-        .where(
-            conversations.c.website_id == bindparam("website"),
-            is_one_of(conversations.c.id, "conversations"),
-            conversations.c.crisp_updated_at > bindparam("settled"),
-            messages.c.edited_at.is_not(None),
-            messages.c.version_ms > bindparam("settled_ms"),
-        )
-        .distinct()
     )

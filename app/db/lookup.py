@@ -8,16 +8,15 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Table,
     Text,
     bindparam,
     case,
-    cast,
     func,
     select,
     true,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import AnySelect, StoredRow, dump_json
@@ -115,21 +114,12 @@ def _asked_on_postgres(table: Table, key: Names) -> list[Any]:
     return [_WEBSITE, *(asked.c[name] for name in key)]
 
 
-def present(
-    connection: AsyncConnection, table: Table, website_id: str, name: str, values: Sequence[str]
-) -> Query:
-    """Those of `values` that any row of the website has in its column `name`."""
-    given = {"website": website_id, "keys": dump_json(list(values))}
-    return Query(_present(connection.dialect.name, table, name), given)
+def any_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether there is such a row, or NULL, for each row of the statement this is a column of.
 
-
-@lru_cache(maxsize=64)
-def _present(dialect: str, table: Table, name: str) -> AnySelect:
-    each = func.json_each if dialect == "sqlite" else func.json_array_elements_text
-    keys = _KEYS if dialect == "sqlite" else cast(_KEYS, postgresql.JSON)
-    asked = each(keys).table_valued("value", name="asked")
-    there = select(true()).where(table.c.website_id == _WEBSITE, table.c[name] == asked.c.value)
-    if dialect == "sqlite":
-        return select(asked.c.value).where(there.exists())
-    # PostgreSQL makes a join of EXISTS, and reads the whole table while it believes that to be small.
-    return select(asked.c.value).where(there.limit(1).scalar_subquery())
+    PostgreSQL may make a join of EXISTS, and reads the whole table while it believes that to be small.
+    """
+    there: ColumnElement[bool] = (
+        select(true()).select_from(table).where(*conditions).limit(1).scalar_subquery()
+    )
+    return there

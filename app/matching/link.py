@@ -24,7 +24,7 @@ from app.db.page_cache import large_page_cache
 from app.db.upsert import Row
 from app.matching.rules import LINK, MATCHED_BY
 from app.matching.statements import (
-    depending_on_time,
+    dependent,
     domain_of,
     link_companies,
     link_contacts,
@@ -92,14 +92,14 @@ async def relink_all(connection: AsyncConnection, website_id: str) -> None:
 async def relink_companies(
     connection: AsyncConnection, website_id: str, ids: Iterable[str]
 ) -> None:
-    """Only the companies, of conversations whose last message decides about them (`asking_dependent`)."""
+    """Only the companies, of conversations whose last message decides about them (`DEPENDENT`)."""
     for chunk in _chunks(ids):
         await execute_later(connection, *_link_companies(connection, website_id, chunk))
 
 
 def asking_dependent(website_id: str, ids: Sequence[str]) -> Query:
     """Of these conversations those where the time of the last message decides about their companies."""
-    return Query(depending_on_time(), {"website": website_id, "ids": ids})
+    return Query(dependent(), {"website": website_id, "ids": ids})
 
 
 async def touched_conversations(

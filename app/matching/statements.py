@@ -27,6 +27,7 @@ from app.companies.tables import companies, contact_companies, domain_ties
 from app.conversations.tables import conversation_companies, conversations
 from app.db.base import UtcDateTime
 from app.db.given import given_rows
+from app.db.lookup import any_of
 from app.db.one_of import is_one_of
 from app.matching.rules import LINK, MATCHED_BY, matches
 
@@ -116,17 +117,19 @@ def link_companies(dialect: str, *, whole: bool) -> Any:
     )
 
 
+DEPENDENT = any_of(
+    contact_companies,
+    contact_companies.c.website_id == conversations.c.website_id,
+    contact_companies.c.contact_id == conversations.c.contact_id,
+    or_(contact_companies.c.replaced_another, contact_companies.c.until.is_not(None)),
+).label("dependent")
+"""The contact of a conversation changed company once: the time of the last message decides about its companies."""
+
+
 @cache
-def depending_on_time() -> Select[Any]:
-    """Of some conversations, those whose contact changed company once."""
-    return select(conversations.c.id).where(
-        in_scope(whole=False),
-        exists().where(
-            contact_companies.c.website_id == conversations.c.website_id,
-            contact_companies.c.contact_id == conversations.c.contact_id,
-            or_(contact_companies.c.replaced_another, contact_companies.c.until.is_not(None)),
-        ),
-    )
+def dependent() -> Select[Any]:
+    """Those of some conversations for which that is so."""
+    return select(conversations.c.id).where(in_scope(whole=False), DEPENDENT.element)
 
 
 def _covered() -> tuple[ColumnElement[bool], ...]:

@@ -10,9 +10,9 @@ import pytest_asyncio
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.conversations.tables import conversations, messages
+from app.conversations.begun import find_begun
+from app.conversations.tables import conversations
 from app.conversations.threads import _recounting
-from app.db.lookup import present
 from app.db.session import Database, open_database
 from app.db.statistics import ensure_statistics
 from app.edits.wishes import group_of, unmatched_of
@@ -50,10 +50,8 @@ async def test_which_threads_are_known_is_asked_thread_by_thread(db: Database) -
 
     async def work(connection: AsyncConnection) -> tuple[set[str], int]:
         before = await rows_read(connection)
-        found = await connection.execute(
-            *present(connection, messages, SITE, "conversation_id", asked)
-        )
-        return set(found.scalars()), await rows_read(connection) - before
+        begun = await find_begun(connection, SITE, asked)
+        return set(begun.ids), await rows_read(connection) - before
 
     found, read = await db.transact(work)
     assert found == set(TALKS[:2])
