@@ -44,14 +44,15 @@ class _OfThread(Protocol):
 class Begun(NamedTuple):
     """Ids of conversations of which a message is stored, or a mark of one.
 
-    Of those whose threads were read: how many messages there are to see, and in which of them a hook told of
-    an edit so shortly before the reading that it may win against what was read.
+    Of those whose threads were read: how many messages there are to see, which of them changed so shortly before
+    the reading that it may not show that, and in which of these a hook told of so late an edit.
 
     `shown`: what there is to see of the messages that were asked about, by key.
     """
 
     ids: Set[str]
     counts: Mapping[str, int]
+    moved_late: Set[str]
     edited_late: Set[str]
     shown: Mapping[MessageKey, StoredRow]
 
@@ -62,6 +63,7 @@ class Begun(NamedTuple):
         return Begun(
             {row.id for row in rows if row.begun},
             {row.id: row.message_count for row in rows},
+            {row.id for row in rows if row.moved_late},
             {row.id for row in rows if row.edited_late},
             {},
         )
@@ -135,6 +137,7 @@ def _begun(more: tuple[ColumnElement[Any], ...]) -> Select[Any]:
         conversations.c.id,
         conversations.c.message_count,
         any_of(messages, *theirs).label("begun"),
+        moved_late.label("moved_late"),
         case((moved_late, any_of(messages, *theirs, *late))).label("edited_late"),
         *more,
     ).where(

@@ -110,7 +110,7 @@ def _find_unsettled(
     return found | {
         own_id
         for own_id, counted in written.items()
-        if own_id in threads and min(counted.edited_ms, threads[own_id].version_ms) > settled
+        if own_id in threads and own_id in begun.moved_late and counted.edited_ms > settled
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -225,17 +225,23 @@ def _key_of(row: Row) -> MessageKey:
     return row["conversation_id"], row["fingerprint"]
 
 
-def _count(rows: Sequence[Row], ids: Set[str], known: Collection[MessageKey]) -> dict[str, Counted]:
+def _count(
+    rows: Sequence[Row], ids: Set[str], before: Mapping[MessageKey, StoredRow]
+) -> dict[str, Counted]:
     """What the rows of these conversations come to; none of them is a mark of what was removed."""
     threads: dict[str, list[Row]] = {own_id: [] for own_id in ids}
     for row in rows:
         if row["conversation_id"] in ids:
             threads[row["conversation_id"]].append(row)
+    edited = {key for key, row in before.items() if row.edited_at is not None}
     return {
         own_id: Counted(
-            sum(_key_of(row) not in known for row in thread),
+            sum(_key_of(row) not in before for row in thread),
             max((row["sent_at"] for row in thread if row["sent_at"] is not None), default=None),
-            max((row["version_ms"] for row in thread if row["edited_at"] is not None), default=0),
+            max(
+                (r["version_ms"] for r in thread if r["edited_at"] or _key_of(r) in edited),
+                default=0,
+            ),
         )
         for own_id, thread in threads.items()
     }
