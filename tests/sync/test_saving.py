@@ -7,19 +7,20 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.tables import contacts
 from app.conversations.tables import conversations
 from app.records import Batch
 from app.sandbox.message_changes import send_message
+from app.sync import pull as pull_module
 from app.sync import threads
 from app.sync.leases import LeaseLost
-from app.sync.pull import Pull
+from app.sync.pull import Pull, Save
 from app.sync.readers import UNWRITTEN
 from tests.flows.steps import MESSAGES, pull_of
-from tests.ingesting import person, talk
+from tests.ingesting import person, said, talk
 from tests.pulling import Crispsync, sandbox_and_crispsync
 
 
@@ -89,6 +90,48 @@ async def test_each_that_waits_is_told_when_nothing_was_written(database_url: st
         assert [type(one) for one in told] == [LeaseLost] * 2
         assert await crisp.rows(select(contacts)) == []
         assert not {"people", "conversations"} & pull.claim.checkpoint.keys()
+
+
+async def test_who_waits_to_ask_for_more_is_told_once_nothing_is_asked_any_more(
+    database_url: str,
+) -> None:
+    """What is left then is the database's work: time to ask Crisp for more."""
+    async with sandbox_and_crispsync(database_url, people=0, conversations=0) as crisp:
+        pull = await pull_of(crisp, await crisp.claim("full"))
+        await pull.save(Batch(pull.website_id, conversations=[talk("s")]))
+        seen: list[str] = []
+
+        def note(*told: Any) -> None:
+            seen.append(told[2].split()[0])
+
+        batch = Batch(pull.website_id, messages=[said("s", 1)], conversations=[talk("t")])
+        engine = crisp.db.engine.sync_engine
+        event.listen(engine, "before_cursor_execute", note)
+        await pull.save_when_possible(lambda: Save(batch, when_asked=lambda: seen.append("told")))
+        event.remove(engine, "before_cursor_execute", note)
+        told = seen.index("told")
+        assert "SELECT" in seen[:told]
+        assert "INSERT" in seen[told:], "the messages"
+        if not crisp.db.is_sqlite:  # which looks whether words are to be indexed
+            assert "SELECT" not in seen[told:]
+
+
+async def test_who_waits_to_ask_for_more_is_told_though_the_batch_was_refused(
+    database_url: str,
+) -> None:
+    """Or a run would wait for itself for ever. FAILURES case 53"""
+    async with sandbox_and_crispsync(database_url, people=0, conversations=0) as crisp:
+        pull = await pull_of(crisp, await crisp.claim("full"))
+        told: list[bool] = []
+
+        async def refuse(*_: Any, **__: Any) -> Any:
+            raise ValueError("as a value that the database refuses")
+
+        batch = Batch(pull.website_id, conversations=[talk("s")])
+        with patch.object(pull_module, "ingest", refuse):
+            await pull.save_when_possible(lambda: Save(batch, when_asked=lambda: told.append(True)))
+        assert told
+        assert len(await crisp.rows(select(conversations))) == 1
 
 
 @pytest.mark.parametrize("cancelled", [1, 2])
